@@ -1,0 +1,1 @@
+//! The circuit breaker layer of the Buttress suite.

@@ -1,0 +1,1 @@
+//! The bulkhead layer of the Buttress suite: bounded concurrency, bodies included.

@@ -1,0 +1,126 @@
+//! What layers say about what happened.
+
+use std::{error::Error, fmt, time::Duration};
+
+use crate::Rejection;
+
+/// Something that happened in a layer, said once, to its [`Observer`](crate::Observer).
+///
+/// A call that goes well says nothing: what there is to count about it is kept in the layer's
+/// snapshot and read when asked.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// The kind of layer: `"timeout"`, `"retry"`, `"breaker"`, …
+    pub layer: &'static str,
+    /// The name that the layer was given.
+    pub name: &'a str,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum EventKind<'a> {
+    /// The layer refused a call, or cut it.
+    Rejected(&'a Rejection),
+    /// An attempt failed, and another follows.
+    Retrying {
+        /// The number of the attempt that failed, from 1.
+        attempt: u32,
+        /// How long the next one is waited for.
+        delay: Duration,
+        /// The error that the attempt ended with; none if it ended with a response.
+        cause: Option<&'a (dyn Error + 'static)>,
+    },
+    /// An attempt failed that might have been repeated, and none follows.
+    GaveUp {
+        /// The attempts that were made.
+        attempts: u32,
+        /// Why none follows.
+        why: GaveUp,
+    },
+    /// A circuit changed its state.
+    CircuitChanged {
+        /// The state before.
+        from: CircuitState,
+        /// The state now.
+        to: CircuitState,
+    },
+    /// A fallback is about to step in for this failure.
+    FallingBack {
+        /// The error that the call ended with; none if it ended with a response.
+        cause: Option<&'a (dyn Error + 'static)>,
+    },
+    /// A tier of a fallback served.
+    Served {
+        /// The tier.
+        tier: &'a str,
+    },
+    /// A tier of a fallback failed too.
+    TierFailed {
+        /// The tier.
+        tier: &'a str,
+        /// Its error.
+        cause: &'a (dyn Error + 'static),
+    },
+    /// A fault was injected on purpose.
+    Injected {
+        /// The fault.
+        fault: &'a str,
+    },
+}
+
+/// Why no further attempt is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GaveUp {
+    /// As many attempts were made as are allowed.
+    Attempts,
+    /// The next attempt would begin after the deadline.
+    Deadline,
+    /// The request must not, or can not, be sent twice.
+    NotRepeatable,
+    /// The dependency asks to be left alone for longer than a call may wait.
+    HintTooLong,
+}
+
+/// The state of a circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CircuitState {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls pass, to find out whether the dependency has recovered.
+    HalfOpen,
+}
+
+impl<'a> Event<'a> {
+    /// An event of the layer of this kind and name.
+    pub const fn new(layer: &'static str, name: &'a str, kind: EventKind<'a>) -> Self {
+        Self { layer, name, kind }
+    }
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attempts => "no attempts left",
+            Self::Deadline => "no time left before the deadline",
+            Self::NotRepeatable => "the request may not be sent twice",
+            Self::HintTooLong => "the dependency asks for more time than may be waited",
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! When a response is over.
+
+use std::{
+    error::Error,
+    task::{Context, Poll},
+};
+
+use crate::{BoxError, Deadline, Outcome};
+
+/// Follows a response to its end.
+///
+/// A plain value is over when it is returned. An HTTP response is over when its body ends, fails
+/// or is dropped: until then a permit is held, a clock runs and a verdict is open. A layer hands
+/// the response and a [`Follower`] to its protocol, and the protocol tells the follower.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot follow a response of type `{Res}` to its end",
+    note = "choose the protocol with the builder's `.protocol(…)`: `Plain` for ordinary values, \
+            `Http` of buttress-http for `http::Response`"
+)]
+pub trait Follow<Res> {
+    /// The response with a follower attached; for plain values the value itself.
+    type Response<F: Follower>;
+
+    /// Attaches `follower` to `response`.
+    fn follow<F: Follower>(&self, response: Res, follower: F) -> Self::Response<F>;
+}
+
+/// Is told once how a response ended.
+///
+/// One that is dropped without having been told was abandoned: the response, or the future that
+/// was to give it, was dropped. Implement `Drop` to act on it.
+pub trait Follower {
+    /// Ends the response from outside, with this error; for instance because a timer fired.
+    ///
+    /// Polled only when the response itself has nothing, so that a frame which is ready in the
+    /// same poll wins. After it was ready it is not polled again.
+    fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
+        Poll::Pending
+    }
+
+    /// The ambient deadline under which the response is polled and dropped; `None` leaves the
+    /// one that is there.
+    fn deadline(&self) -> Option<Deadline> {
+        None
+    }
+
+    /// The response ended by itself or was cut.
+    fn ended(self, end: End<'_>);
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    /// It came to its end, and this is what the end says: under gRPC the trailers, under plain
+    /// HTTP always success.
+    Complete(Outcome),
+    /// It broke off with this error.
+    Failed(&'a (dyn Error + 'static)),
+}

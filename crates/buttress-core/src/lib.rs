@@ -1,0 +1,52 @@
+//! The vocabulary that every Buttress layer speaks.
+//!
+//! There is no layer in this crate and no HTTP. A layer crate depends on this one and on tower;
+//! a protocol crate (`buttress-http`) depends on this one and on its protocol. Neither knows the
+//! other, and whoever adds a protocol writes one crate that implements the traits of
+//! [`Protocol`].
+//!
+//! | word | what it answers |
+//! |---|---|
+//! | [`Rejection`] | why a layer refused or cut a call, and when to come back |
+//! | [`Deadline`] | until when the answer is of use to whoever waits for it |
+//! | [`Judgement`], [`Classify`] | what a finished call says about the dependency and about trying again |
+//! | [`Follow`], [`Follower`] | when a response is over: at its head, or at the end of its body |
+//! | [`Repeat`] | may this request be sent twice, and the copy to send |
+//! | [`Substitute`] | how an answer of a fallback stands in for the original, marked as degraded |
+//! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
+//! | [`Event`], [`Observer`] | what happened, typed and once, for logs, metrics and tests |
+//! | [`Randomness`] | jitter and fault draws, seedable |
+//! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
+//! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
+
+mod config;
+mod deadline;
+mod degraded;
+mod event;
+mod follow;
+mod judgement;
+mod observer;
+mod protocol;
+mod randomness;
+mod ready;
+mod rejection;
+mod repeat;
+
+pub use config::ConfigError;
+pub use deadline::Deadline;
+pub use degraded::{Degraded, Substitute};
+pub use event::{CircuitState, Event, EventKind, GaveUp};
+pub use follow::{End, Follow, Follower};
+pub use judgement::{Classify, Judgement, Outcome, Retry};
+pub use observer::{Observer, Tracing};
+pub use protocol::{Classified, Plain, Protocol};
+pub use randomness::Randomness;
+pub use ready::ReadyCall;
+pub use rejection::{Phase, Rejection, RejectionKind};
+pub use repeat::{Repeat, Repeatability, Repeated};
+
+/// The error type of every Buttress layer.
+///
+/// Inner errors enter by `Into<BoxError>`, so one that is boxed already is not boxed twice, and
+/// pass through untouched. What a layer itself adds is always a [`Rejection`].
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,81 @@
+//! Who is told what happened.
+
+use std::error::Error;
+
+use crate::{Event, EventKind};
+
+/// Is told what happens in a layer.
+///
+/// It is called where the event happens, on the path of a call that went wrong: it must not
+/// block. A closure is an observer, and a pair of observers is one.
+///
+/// ```
+/// use buttress_core::{Event, Observer, Tracing};
+///
+/// let both = (Tracing, |event: &Event<'_>| println!("{}", event.name));
+/// # fn is_observer(_: impl Observer) {}
+/// # is_observer(both);
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// Takes note of `event`.
+    fn observe(&self, event: &Event<'_>);
+}
+
+impl<F> Observer for F
+where
+    F: Fn(&Event<'_>) + Send + Sync + 'static,
+{
+    fn observe(&self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&self, event: &Event<'_>) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
+/// The default observer: writes each event to `tracing`, under the target `buttress`.
+///
+/// Changes of a circuit and tiers of a fallback that fail are warnings, for they are rare and
+/// matter to an operator. What happens per call while a dependency is down is at debug level:
+/// an outage should not be followed by a flood of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tracing;
+
+impl Observer for Tracing {
+    fn observe(&self, event: &Event<'_>) {
+        let Event { layer, name, kind } = *event;
+        match kind {
+            EventKind::Rejected(rejection) => {
+                tracing::debug!(target: "buttress", layer, name, %rejection, "rejected");
+            }
+            EventKind::Retrying { attempt, delay, cause } => {
+                let cause = cause.map(tracing::field::display::<&(dyn Error + 'static)>);
+                tracing::debug!(target: "buttress", layer, name, attempt, ?delay, cause, "retrying");
+            }
+            EventKind::GaveUp { attempts, why } => {
+                tracing::debug!(target: "buttress", layer, name, attempts, %why, "gave up");
+            }
+            EventKind::CircuitChanged { from, to } => {
+                tracing::warn!(target: "buttress", layer, name, %from, %to, "circuit changed");
+            }
+            EventKind::FallingBack { cause } => {
+                let cause = cause.map(tracing::field::display::<&(dyn Error + 'static)>);
+                tracing::debug!(target: "buttress", layer, name, cause, "falling back");
+            }
+            EventKind::Served { tier } => {
+                tracing::debug!(target: "buttress", layer, name, tier, "served degraded");
+            }
+            EventKind::TierFailed { tier, cause } => {
+                let cause = tracing::field::display(cause);
+                tracing::warn!(target: "buttress", layer, name, tier, cause, "tier failed");
+            }
+            EventKind::Injected { fault } => {
+                tracing::debug!(target: "buttress", layer, name, fault, "fault injected");
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The bundle of what a layer must know about requests and responses.
+
+use crate::{
+    BoxError, Classify, Degraded, End, Follow, Follower, Judgement, Outcome, Repeat, Repeatability,
+    Repeated, Substitute,
+};
+
+/// Everything that layers ask of a protocol: judging, following and repeating.
+///
+/// Implemented for whatever has the three parts; a layer asks only for the parts it uses.
+pub trait Protocol<Req, Res>: Classify<Res> + Follow<Res> + Repeat<Req> {}
+
+impl<P, Req, Res> Protocol<Req, Res> for P where P: Classify<Res> + Follow<Res> + Repeat<Req> {}
+
+/// The protocol of ordinary values, and the default of every layer.
+///
+/// A response is over when it is returned, an `Err` is a failure, and a request may be sent
+/// twice if it is `Clone`: whoever puts a retry around a plain service says so by doing it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Plain;
+
+impl<Res> Classify<Res> for Plain {
+    fn classify(&self, result: Result<&Res, &BoxError>) -> Judgement {
+        match result {
+            Ok(_) => Judgement::SUCCESS,
+            Err(error) => Judgement::of_error(error.as_ref()),
+        }
+    }
+}
+
+impl<Res> Follow<Res> for Plain {
+    type Response<F: Follower> = Res;
+
+    fn follow<F: Follower>(&self, response: Res, follower: F) -> Res {
+        follower.ended(End::Complete(Outcome::Success));
+        response
+    }
+}
+
+impl<Req: Clone> Repeat<Req> for Plain {
+    fn repeat(&self, request: &Req) -> Option<Repeated<Req>> {
+        Some(Repeated { request: request.clone(), when: Repeatability::Always })
+    }
+}
+
+impl<Res> Substitute<Res, Res> for Plain {
+    type Response = Res;
+
+    fn original(&self, response: Res) -> Res {
+        response
+    }
+
+    fn substitute(&self, alternative: Res, _degraded: Degraded) -> Res {
+        alternative
+    }
+}
+
+/// A protocol with its judging replaced; made by the builders' `classify`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Classified<P, C> {
+    protocol: P,
+    classifier: C,
+}
+
+impl<P, C> Classified<P, C> {
+    /// `protocol`, but judged by `classifier`.
+    pub const fn new(protocol: P, classifier: C) -> Self {
+        Self { protocol, classifier }
+    }
+}
+
+impl<Res, P, C: Classify<Res>> Classify<Res> for Classified<P, C> {
+    fn classify(&self, result: Result<&Res, &BoxError>) -> Judgement {
+        self.classifier.classify(result)
+    }
+}
+
+impl<Res, P: Follow<Res>, C> Follow<Res> for Classified<P, C> {
+    type Response<F: Follower> = P::Response<F>;
+
+    fn follow<F: Follower>(&self, response: Res, follower: F) -> Self::Response<F> {
+        self.protocol.follow(response, follower)
+    }
+}
+
+impl<Req, P: Repeat<Req>, C> Repeat<Req> for Classified<P, C> {
+    fn repeat(&self, request: &Req) -> Option<Repeated<Req>> {
+        self.protocol.repeat(request)
+    }
+}
+
+impl<Res, Alt, P: Substitute<Res, Alt>, C> Substitute<Res, Alt> for Classified<P, C> {
+    type Response = P::Response;
+
+    fn original(&self, response: Res) -> Self::Response {
+        self.protocol.original(response)
+    }
+
+    fn substitute(&self, alternative: Alt, degraded: Degraded) -> Self::Response {
+        self.protocol.substitute(alternative, degraded)
+    }
+}

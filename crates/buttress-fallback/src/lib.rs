@@ -1,0 +1,1 @@
+//! The fallback layer of the Buttress suite: graceful degradation, marked as such.

@@ -1,0 +1,1 @@
+//! The retry layer of the Buttress suite: jittered exponential backoff, safe by default.

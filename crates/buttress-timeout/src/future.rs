@@ -1,0 +1,106 @@
+//! The future of a bounded call.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use buttress_core::{BoxError, Deadline, Follow, ReadyCall, Rejection};
+use pin_project::{pin_project, pinned_drop};
+use tokio::time::{Sleep, sleep_until};
+use tower_service::Service;
+
+use crate::{TimeoutFollower, clock::Clock};
+
+/// The future of [`Timeout`](crate::Timeout).
+#[pin_project(PinnedDrop)]
+pub struct ResponseFuture<S: Service<Req>, Req, P> {
+    #[pin]
+    state: State<S, Req, P>,
+}
+
+#[pin_project(project = StateProj, project_replace = StateOwned)]
+enum State<S: Service<Req>, Req, P> {
+    Running {
+        #[pin]
+        call: ReadyCall<S, Req>,
+        // Made when the first poll of the call was pending: most calls never need it.
+        #[pin]
+        timer: Option<Sleep>,
+        clock: Clock,
+        protocol: P,
+    },
+    Refused(Rejection),
+    Done,
+}
+
+impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
+    pub(crate) fn new(call: ReadyCall<S, Req>, clock: Clock, protocol: P) -> Self {
+        Self { state: State::Running { call, timer: None, clock, protocol } }
+    }
+
+    pub(crate) fn refused(rejection: Rejection) -> Self {
+        Self { state: State::Refused(rejection) }
+    }
+}
+
+impl<S: Service<Req>, Req, P> State<S, Req, P> {
+    /// Ends what is there: a running call is dropped at once, under its own deadline.
+    fn end(mut self: Pin<&mut Self>) -> StateOwned<S, Req, P> {
+        let deadline = match self.as_mut().project() {
+            StateProj::Running { clock, .. } => clock.deadline(),
+            StateProj::Refused(_) | StateProj::Done => None,
+        };
+        Deadline::scope(deadline, || self.project_replace(Self::Done))
+    }
+}
+
+impl<S, Req, P> Future for ResponseFuture<S, Req, P>
+where
+    S: Service<Req>,
+    S::Error: Into<BoxError>,
+    P: Follow<S::Response>,
+{
+    type Output = Result<P::Response<TimeoutFollower>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        let mut answer = None;
+        if let StateProj::Running { call, mut timer, clock, .. } = state.as_mut().project() {
+            // The call first: a result that is ready in the same poll as the timer wins.
+            match Deadline::scope(clock.deadline(), || call.poll(cx)) {
+                Poll::Ready(result) => answer = Some(result),
+                Poll::Pending => {
+                    let Some(deadline) = clock.deadline() else { return Poll::Pending };
+                    if timer.is_none() {
+                        timer.set(Some(sleep_until(deadline.instant())));
+                    }
+                    ready!(timer.as_pin_mut().expect("it was just set").poll(cx));
+                }
+            }
+        }
+        Poll::Ready(match (state.end(), answer) {
+            (StateOwned::Running { clock, protocol, .. }, Some(Ok(response))) => {
+                Ok(protocol.follow(response, TimeoutFollower::new(clock)))
+            }
+            (StateOwned::Running { .. }, Some(Err(error))) => Err(error.into()),
+            (StateOwned::Running { clock, .. }, None) => Err(clock.expired().into()),
+            (StateOwned::Refused(rejection), _) => Err(rejection.into()),
+            (StateOwned::Done, _) => panic!("ResponseFuture polled after it completed"),
+        })
+    }
+}
+
+#[pinned_drop]
+impl<S: Service<Req>, Req, P> PinnedDrop for ResponseFuture<S, Req, P> {
+    fn drop(self: Pin<&mut Self>) {
+        self.project().state.end();
+    }
+}
+
+impl<S: Service<Req>, Req, P> fmt::Debug for ResponseFuture<S, Req, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! Tower layers against partial failure.
