@@ -171,7 +171,7 @@ impl<Res> Future for ProbeFuture<Res> {
             Phase::Sleep(sleep, _) => ready!(sleep.as_mut().poll(cx)),
             Phase::Reply(_) => {}
         }
-        let (Some(Phase::Reply(result)) | Some(Phase::Sleep(_, result))) = self.phase.take() else {
+        let Some(Phase::Reply(result) | Phase::Sleep(_, result)) = self.phase.take() else {
             unreachable!("every other phase has returned");
         };
         lock(&self.state).counts.completed += 1;

@@ -68,6 +68,8 @@ impl Follower for TimeoutFollower {
 
 impl fmt::Debug for TimeoutFollower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeoutFollower").field("deadline", &self.clock.deadline()).finish()
+        f.debug_struct("TimeoutFollower")
+            .field("deadline", &self.clock.deadline())
+            .finish_non_exhaustive()
     }
 }

@@ -88,6 +88,9 @@ where
 
 impl<S: fmt::Debug, P, A> fmt::Debug for Timeout<S, P, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timeout").field("inner", &self.inner).field("layer", &self.shared).finish()
+        f.debug_struct("Timeout")
+            .field("inner", &self.inner)
+            .field("layer", &self.shared)
+            .finish_non_exhaustive()
     }
 }
