@@ -1,1 +1,53 @@
-//! HTTP for the Buttress suite.
+//! What HTTP adds to the Buttress layers.
+//!
+//! The layers know nothing of HTTP; this crate teaches them. Give [`Http`] to a layer's builder
+//! (`.protocol(Http::new())`) and
+//!
+//! - a status says what the call means for the dependency, see [`Http`];
+//! - a response is over when its body is: until then a permit is held, the clock runs, and the
+//!   breaker's verdict is open, see [`Followed`];
+//! - only requests that may be sent twice are, see [`Http`];
+//! - a degraded answer is marked, in the response's extensions and by the header
+//!   [`DEGRADED_HEADER`].
+//!
+//! [`RespondLayer`] stands outermost on a server and turns errors into responses, so that axum
+//! and hyper take the stack as it is.
+//!
+//! # Example
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use buttress_http::{Http, RespondLayer};
+//! use buttress_timeout::TimeoutLayer;
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Empty;
+//! use bytes::Bytes;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), buttress_core::BoxError> {
+//! let hangs = service_fn(async |_: Request<Empty<Bytes>>| {
+//!     std::future::pending::<Result<Response<Empty<Bytes>>, Infallible>>().await
+//! });
+//! let limit = TimeoutLayer::builder()
+//!     .overall(Duration::from_millis(20))
+//!     .protocol(Http::new())
+//!     .build()?;
+//! let service = ServiceBuilder::new().layer(RespondLayer::new()).layer(limit).service(hangs);
+//!
+//! let response = service.oneshot(Request::new(Empty::new())).await?;
+//! assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod judge;
+mod protocol;
+mod repeat;
+pub mod respond;
+
+pub use body::Followed;
+pub use judge::retry_after;
+pub use protocol::{DEGRADED_HEADER, Http};
+pub use respond::{Respond, RespondLayer};

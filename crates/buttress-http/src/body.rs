@@ -1,0 +1,119 @@
+//! A body that is followed to its end.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use buttress_core::{BoxError, Deadline, End, Follower, Outcome};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::{pin_project, pinned_drop};
+
+/// A body whose [`Follower`] is told how it ended, and may end it.
+///
+/// It serves every layer. Frames, `size_hint` and `is_end_stream` are those of the body inside.
+/// The body is asked before the follower's timer, so that a frame which is ready wins. It counts
+/// as ended at its end, and also at its trailers or at data after which it says that it has
+/// ended, for there hyper stops asking. Once broken off it gives one error, and then nothing.
+#[pin_project(PinnedDrop)]
+pub struct Followed<B, F: Follower> {
+    // None once it is over for sure.
+    #[pin]
+    body: Option<B>,
+    // None once it was told.
+    follower: Option<F>,
+}
+
+impl<B: Body, F: Follower> Followed<B, F> {
+    pub(crate) fn new(body: B, follower: F) -> Self {
+        // A body that is empty is over already, and nobody may ever poll it.
+        if body.is_end_stream() {
+            follower.ended(End::Complete(Outcome::Success));
+            return Self { body: Some(body), follower: None };
+        }
+        Self { body: Some(body), follower: Some(follower) }
+    }
+}
+
+impl<B, F> Body for Followed<B, F>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+    F: Follower,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let mut this = self.project();
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        // Taken for the length of the poll: should the body panic, the follower is dropped right
+        // then, while the thread is panicking, and can tell that from being abandoned.
+        let mut follower = this.follower.take();
+        let deadline = follower.as_ref().and_then(Follower::deadline);
+        let end = match Deadline::scope(deadline, || body.as_mut().poll_frame(cx)) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if frame.is_trailers() || body.is_end_stream() {
+                    settle(follower, End::Complete(Outcome::Success));
+                } else {
+                    *this.follower = follower;
+                }
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Poll::Ready(Some(Err(error))) => Some(error.into()),
+            Poll::Ready(None) => None,
+            Poll::Pending => match follower.as_mut().map(|follower| follower.poll_cut(cx)) {
+                Some(Poll::Ready(error)) => Some(error),
+                Some(Poll::Pending) | None => {
+                    *this.follower = follower;
+                    return Poll::Pending;
+                }
+            },
+        };
+        // First the body goes, then whatever the follower holds for it.
+        Deadline::scope(deadline, || this.body.set(None));
+        match end {
+            Some(error) => {
+                settle(follower, End::Failed(error.as_ref()));
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                settle(follower, End::Complete(Outcome::Success));
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+fn settle<F: Follower>(follower: Option<F>, end: End<'_>) {
+    if let Some(follower) = follower {
+        follower.ended(end);
+    }
+}
+
+#[pinned_drop]
+impl<B, F: Follower> PinnedDrop for Followed<B, F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let deadline = this.follower.as_ref().and_then(Follower::deadline);
+        Deadline::scope(deadline, || this.body.set(None));
+    }
+}
+
+impl<B, F: Follower> fmt::Debug for Followed<B, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Followed").field("over", &self.follower.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! What the head of a response means.
+
+use std::time::{Duration, SystemTime};
+
+use buttress_core::{Judgement, Retry};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+/// Judges a response by its head; the table stands at [`Http`](crate::Http).
+pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
+    // The clock of the day is read only for a response that may carry a date.
+    let hint = || retry_after(headers, SystemTime::now());
+    match status.as_u16() {
+        429 => Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(hint()),
+        501 | 505 => Judgement::NEUTRAL,
+        502..=504 => Judgement::FAILURE.after(hint()),
+        500..=599 => Judgement::FAILURE.retry(Retry::Never),
+        _ => Judgement::SUCCESS,
+    }
+}
+
+/// How long a `Retry-After` header asks to wait, counted from `now`.
+///
+/// Both forms of RFC 9110, section 10.2.3, are understood: seconds, and a date, of which one that
+/// has passed means zero. Anything else counts as absent.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use http::{HeaderMap, header::RETRY_AFTER};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(RETRY_AFTER, "120".parse().unwrap());
+/// let hint = buttress_http::retry_after(&headers, SystemTime::now());
+/// assert_eq!(hint, Some(Duration::from_secs(120)));
+/// ```
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are more than anyone waits.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}

@@ -1,0 +1,46 @@
+//! Which requests may be sent twice, and the copy.
+
+use std::any::Any;
+
+use buttress_core::{Repeatability, Repeated};
+use bytes::Bytes;
+use http::{HeaderName, Request};
+use http_body::Body;
+use http_body_util::Full;
+
+/// The header by which a server tells two executions of one request apart, after the IETF draft
+/// "The Idempotency-Key HTTP Header Field".
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+pub(crate) fn request<B>(request: &Request<B>) -> Option<Repeated<Request<B>>>
+where
+    B: Body + Default + 'static,
+{
+    let repeatable =
+        request.method().is_idempotent() || request.headers().contains_key(IDEMPOTENCY_KEY);
+    if !repeatable {
+        return None;
+    }
+    let mut copy = Request::new(body(request.body())?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(Repeated { request: copy, when: Repeatability::Always })
+}
+
+/// A second body like the first, which has not been read yet.
+///
+/// Bodies are of any type here, axum's and tonic's included, which are not `Clone`. Those that
+/// are empty can be made anew. Of those that are not, the one type is known that clients hold
+/// their small bodies in.
+fn body<B: Body + Default + 'static>(body: &B) -> Option<B> {
+    let mut copy = B::default();
+    if body.is_end_stream() {
+        return Some(copy);
+    }
+    let full = (body as &dyn Any).downcast_ref::<Full<Bytes>>()?;
+    (&mut copy as &mut dyn Any).downcast_mut::<Full<Bytes>>()?.clone_from(full);
+    Some(copy)
+}

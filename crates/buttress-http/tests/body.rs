@@ -1,0 +1,225 @@
+//! A followed body: hints and frames unchanged, its end told exactly once.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use buttress_core::{BoxError, Deadline, End, Follow, Follower, Outcome};
+use buttress_http::{Followed, Http};
+use buttress_testkit::{BodyStep, ScriptedBody};
+use http::Response;
+use http_body::Body;
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+use tokio::{
+    runtime::Builder,
+    time::{Sleep, sleep},
+};
+
+/// Keeps what it is told; with a timer it cuts.
+struct Witness {
+    told: Arc<Mutex<Vec<String>>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Deadline>,
+}
+
+impl Follower for Witness {
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| "cut".into()),
+            None => Poll::Pending,
+        }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    fn ended(self, end: End<'_>) {
+        let end = match end {
+            End::Complete(outcome) => {
+                assert_eq!(outcome, Outcome::Success);
+                "complete".to_owned()
+            }
+            End::Failed(error) => format!("failed: {error}"),
+        };
+        self.told.lock().unwrap().push(end);
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let how = if std::thread::panicking() { "dropped in panic" } else { "dropped" };
+        self.told.lock().unwrap().push(how.into());
+    }
+}
+
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn follow(
+    body: ScriptedBody,
+    cut_after: Option<Duration>,
+) -> (Followed<ScriptedBody, Witness>, Told) {
+    let told = Told::default();
+    let timer = cut_after.map(|delay| Box::pin(sleep(delay)));
+    let witness = Witness { told: Arc::clone(&told), timer, deadline: None };
+    (Http::new().follow(Response::new(body), witness).into_body(), told)
+}
+
+fn told(told: &Told) -> Vec<String> {
+    told.lock().unwrap().clone()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_is_over_at_once() {
+    let (body, seen) = follow(ScriptedBody::new([]), None);
+    assert_eq!(told(&seen), ["complete", "dropped"]);
+    assert!(body.is_end_stream());
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_at_the_last_data_frame_for_hyper_asks_no_further() {
+    let (mut body, seen) =
+        follow(ScriptedBody::new([BodyStep::Data("a"), BodyStep::Data("b")]), None);
+    body.frame().await.unwrap().unwrap();
+    assert!(told(&seen).is_empty());
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(told(&seen), ["complete", "dropped"]);
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_at_the_trailers() {
+    let script = [BodyStep::Data("a"), BodyStep::Trailers("x", "y"), BodyStep::Hang];
+    let (mut body, seen) = follow(ScriptedBody::new(script), None);
+    body.frame().await.unwrap().unwrap();
+    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(trailers["x"], "y");
+    assert_eq!(told(&seen), ["complete", "dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_error_and_then_nothing() {
+    let script = [BodyStep::Data("a"), BodyStep::Error("reset"), BodyStep::Data("never")];
+    let inner = ScriptedBody::new(script);
+    let dropped = inner.dropped();
+    let (mut body, seen) = follow(inner, None);
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "reset");
+    assert_eq!(told(&seen), ["failed: reset", "dropped"]);
+    assert!(dropped.load(Ordering::SeqCst));
+    assert!(body.frame().await.is_none());
+    assert!(body.is_end_stream());
+    assert_eq!(body.size_hint().exact(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_early_is_dropped_untold() {
+    let (mut body, seen) = follow(ScriptedBody::new([BodyStep::Data("a"), BodyStep::Hang]), None);
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(told(&seen), ["dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_can_cut_but_a_frame_in_the_same_poll_wins() {
+    let script = [BodyStep::Wait(SECOND), BodyStep::Data("in time"), BodyStep::Hang];
+    let inner = ScriptedBody::new(script);
+    let dropped = inner.dropped();
+    let (mut body, seen) = follow(inner, Some(SECOND));
+    body.frame().await.unwrap().expect("the frame wins");
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "cut");
+    assert!(dropped.load(Ordering::SeqCst), "while the outer body still exists");
+    assert_eq!(told(&seen), ["failed: cut", "dropped"]);
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_body_drops_the_follower_while_panicking() {
+    let (mut body, seen) = follow(ScriptedBody::new([BodyStep::Panic]), None);
+    let panicked = tokio::spawn(async move { body.frame().await.is_none() }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    assert_eq!(told(&seen), ["dropped in panic"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_runs_and_drops_under_the_followers_deadline() {
+    struct Checks(Deadline);
+    impl Body for Checks {
+        type Data = bytes::Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BoxError>>> {
+            assert_eq!(Deadline::current(), Some(self.0));
+            Poll::Ready(Some(Ok(http_body::Frame::data(bytes::Bytes::from_static(b"x")))))
+        }
+    }
+    impl Drop for Checks {
+        fn drop(&mut self) {
+            assert_eq!(Deadline::current(), Some(self.0));
+        }
+    }
+    let deadline = Deadline::after(SECOND);
+    let witness = Witness { told: Told::default(), timer: None, deadline: Some(deadline) };
+    let mut body = Http::new().follow(Response::new(Checks(deadline)), witness).into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(Deadline::current(), None);
+}
+
+fn step() -> impl Strategy<Value = BodyStep> {
+    prop_oneof![
+        4 => Just(BodyStep::Data("data")),
+        1 => (1..2000_u64).prop_map(|ms| BodyStep::Wait(Duration::from_millis(ms))),
+        1 => Just(BodyStep::Error("broken")),
+        1 => Just(BodyStep::Trailers("grpc-status", "0")),
+    ]
+}
+
+/// What a reader sees of a body: hints before each frame, and the frame.
+async fn read<B>(mut body: B, frames: usize) -> Vec<String>
+where
+    B: Body<Data = bytes::Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut seen = Vec::new();
+    for _ in 0..frames {
+        let (end, hint) = (body.is_end_stream(), body.size_hint());
+        let (frame, last) = match body.frame().await {
+            None => ("end".to_owned(), true),
+            Some(Err(error)) => (format!("error {error}"), true),
+            Some(Ok(frame)) => (format!("{frame:?}"), frame.is_trailers()),
+        };
+        seen.push(format!("{end} {:?} {:?} {frame}", hint.lower(), hint.upper()));
+        if last {
+            break;
+        }
+    }
+    seen
+}
+
+proptest! {
+    /// A reader sees through the wrapper exactly what it would see without, and the follower is
+    /// told or dropped exactly once.
+    #[test]
+    fn transparent_and_told_once(script in prop::collection::vec(step(), 0..8), frames in 0..10_usize) {
+        let rt = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        rt.block_on(async {
+            let bare = read(ScriptedBody::new(script.clone()), frames).await;
+            let (body, seen) = follow(ScriptedBody::new(script), None);
+            prop_assert_eq!(read(body, frames).await, bare);
+            let seen = told(&seen);
+            prop_assert_eq!(seen.iter().filter(|told| *told == "dropped").count(), 1);
+            prop_assert!(seen.len() <= 2, "{:?}", seen);
+            Ok(())
+        })?;
+    }
+}

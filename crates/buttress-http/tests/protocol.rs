@@ -1,0 +1,139 @@
+//! What statuses, headers and methods mean.
+
+use std::time::{Duration, SystemTime};
+
+use buttress_core::{
+    BoxError, Classify, Degraded, Judgement, Outcome, Repeat, Repeatability, Retry, Substitute,
+};
+use buttress_http::{DEGRADED_HEADER, Http, retry_after};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header::RETRY_AFTER};
+use http_body_util::{BodyExt, Full};
+use proptest::prelude::*;
+
+fn judge(status: u16) -> Judgement {
+    let response = Response::builder().status(status).body(()).unwrap();
+    Http::new().classify(Ok(&response))
+}
+
+#[test]
+fn statuses() {
+    let expected = |status| match status {
+        429 => (Outcome::Neutral, Retry::IfRepeatable),
+        501 | 505 => (Outcome::Neutral, Retry::Never),
+        502 | 503 | 504 => (Outcome::Failure, Retry::IfRepeatable),
+        500..=599 => (Outcome::Failure, Retry::Never),
+        _ => (Outcome::Success, Retry::Never),
+    };
+    for status in 100..=999 {
+        let judgement = judge(status);
+        assert_eq!((judgement.outcome, judgement.retry), expected(status), "{status}");
+        assert_eq!(judgement.after, None);
+    }
+}
+
+#[test]
+fn a_hint_comes_with_the_judgement() {
+    for (status, hint) in [(503, Some(7)), (429, Some(7)), (500, None), (200, None)] {
+        let response =
+            Response::builder().status(status).header(RETRY_AFTER, "7").body(()).unwrap();
+        let judgement = Http::new().classify(Ok(&response));
+        assert_eq!(judgement.after, hint.map(Duration::from_secs), "{status}");
+    }
+}
+
+#[test]
+fn errors_are_judged_as_everywhere() {
+    let error: BoxError = "connection reset".into();
+    let result: Result<&Response<()>, _> = Err(&error);
+    assert_eq!(Http::new().classify(result), Judgement::FAILURE);
+}
+
+fn hint(value: &[u8], now: SystemTime) -> Option<Duration> {
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, value.try_into().ok()?);
+    retry_after(&headers, now)
+}
+
+#[test]
+fn both_forms_of_retry_after() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(hint(b"0", now), seconds(0));
+    assert_eq!(hint(b" 120 ", now), seconds(120));
+    assert_eq!(hint(b"99999999999999999999999", now), seconds(u64::MAX));
+    // 784,111,777 is Sun, 06 Nov 1994 08:49:37 GMT.
+    assert_eq!(hint(b"Sun, 06 Nov 1994 08:49:47 GMT", now), seconds(10));
+    assert_eq!(hint(b"Sun, 06 Nov 1994 08:49:27 GMT", now), seconds(0), "past");
+    for malformed in [&b""[..], b"-1", b"+1", b"1.5", b"soon", b"1 2", b"\xff"] {
+        assert_eq!(hint(malformed, now), None, "{malformed:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_header_value_panics(value: Vec<u8>) {
+        hint(&value, SystemTime::UNIX_EPOCH);
+    }
+}
+
+fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::from(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = "http://upstream/path?query".parse().unwrap();
+    request.headers_mut().insert("x-kept", "yes".parse().unwrap());
+    request.extensions_mut().insert(7_u32);
+    request
+}
+
+#[tokio::test]
+async fn a_copy_is_like_the_first() {
+    let first = request(Method::PUT, "content");
+    let repeated = Http::new().repeat(&first).expect("PUT is idempotent");
+    assert_eq!(repeated.when, Repeatability::Always);
+    let copy = repeated.request;
+    assert_eq!(copy.method(), Method::PUT);
+    assert_eq!(copy.uri(), first.uri());
+    assert_eq!(copy.headers(), first.headers());
+    assert_eq!(copy.extensions().get::<u32>(), Some(&7));
+    assert_eq!(copy.into_body().collect().await.unwrap().to_bytes(), "content");
+}
+
+#[test]
+fn only_idempotent_methods_or_keyed_requests() {
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        assert!(Http::new().repeat(&request(method, "")).is_some());
+    }
+    for method in [Method::POST, Method::PATCH, Method::CONNECT] {
+        assert!(Http::new().repeat(&request(method, "")).is_none());
+    }
+    let mut keyed = request(Method::POST, "order");
+    keyed.headers_mut().insert("idempotency-key", "\"8e03978e\"".parse().unwrap());
+    assert!(Http::new().repeat(&keyed).is_some());
+}
+
+#[test]
+fn a_streamed_body_cannot_be_had_twice_but_an_empty_one_of_any_type_can() {
+    use buttress_testkit::{BodyStep, ScriptedBody};
+    let empty = Request::new(ScriptedBody::default());
+    assert!(Http::new().repeat(&empty).is_some());
+    let streamed = Request::new(ScriptedBody::new([BodyStep::Data("a")]));
+    assert!(Http::new().repeat(&streamed).is_none());
+}
+
+#[test]
+fn a_substitute_is_marked_and_an_original_is_not() {
+    let http = Http::new();
+    let original: Response<_> = Substitute::<_, Response<Full<Bytes>>>::original(
+        &http,
+        Response::new(Full::<Bytes>::from("full")),
+    );
+    assert!(original.headers().is_empty() && original.extensions().get::<Degraded>().is_none());
+
+    let degraded = Degraded::new("fallback".into(), "trending".into());
+    let alternative = Response::new(Full::<Bytes>::from("less"));
+    let response =
+        Substitute::<Response<Full<Bytes>>, _>::substitute(&http, alternative, degraded.clone());
+    assert_eq!(response.headers()[DEGRADED_HEADER], "trending");
+    assert_eq!(response.extensions().get::<Degraded>(), Some(&degraded));
+}
