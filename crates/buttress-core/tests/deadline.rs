@@ -1,0 +1,73 @@
+//! The deadline, ambient and explicit.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use buttress_core::Deadline;
+use proptest::prelude::*;
+use tokio::time::{Instant, advance};
+
+fn after(millis: u64) -> Deadline {
+    Deadline::after(Duration::from_millis(millis))
+}
+
+#[tokio::test(start_paused = true)]
+async fn remaining_runs_down_to_zero() {
+    let deadline = after(100);
+    assert_eq!(deadline.remaining(), Duration::from_millis(100));
+    advance(Duration::from_millis(99)).await;
+    assert!(!deadline.is_past());
+    advance(Duration::from_millis(1)).await;
+    assert!(deadline.is_past());
+    advance(Duration::from_secs(9)).await;
+    assert_eq!(deadline.remaining(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scopes_nest_and_restore() {
+    let (outer, inner) = (after(100), after(50));
+    Deadline::scope(Some(outer), || {
+        Deadline::scope(Some(inner), || assert_eq!(Deadline::current(), Some(inner)));
+        assert_eq!(Deadline::current(), Some(outer));
+        Deadline::scope(None, || assert_eq!(Deadline::current(), Some(outer), "left as it is"));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            Deadline::scope(Some(inner), || panic!("in the scope"));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(Deadline::current(), Some(outer), "restored after a panic");
+    });
+    assert_eq!(Deadline::current(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_threads_have_their_own() {
+    Deadline::scope(Some(after(1)), || {
+        let elsewhere = std::thread::spawn(Deadline::current).join().unwrap();
+        assert_eq!(elsewhere, None);
+    });
+}
+
+proptest! {
+    /// No duration overflows, and the longest mean never.
+    #[test]
+    fn any_duration_is_a_deadline(timeout: Duration) {
+        let now = Instant::now();
+        let deadline = Deadline::after_instant(now, timeout);
+        prop_assert_eq!(deadline.is_past_at(now), timeout.is_zero());
+        prop_assert!(deadline.remaining_at(now) <= timeout);
+        let long = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+        prop_assert_eq!(deadline.is_past_at(now + long), timeout <= long);
+    }
+
+    #[test]
+    fn sooner_is_the_minimum_where_none_is_never(a: Option<u32>, b: Option<u32>) {
+        let now = Instant::now();
+        let at = |ms: Option<u32>| {
+            ms.map(|ms| Deadline::after_instant(now, Duration::from_millis(ms.into())))
+        };
+        let expected = at(a.into_iter().chain(b).min());
+        prop_assert_eq!(Deadline::sooner(at(a), at(b)), expected);
+    }
+}

@@ -1,0 +1,80 @@
+//! One call of an inner service: the very instance that was ready, and no waker lost.
+
+use buttress_core::ReadyCall;
+use buttress_testkit::{Probe, Readiness, Reply, assert_pending, assert_ready, task};
+use tower_service::Service;
+
+#[tokio::test]
+async fn a_ready_service_is_called_on_the_spot() {
+    let (mut probe, handle) = Probe::new(|n: u32| Reply::Now(Ok(n)));
+    let call = ReadyCall::start(&mut probe, 7);
+    assert!(call.called());
+    assert_eq!(handle.calls(), 1);
+    assert_eq!(call.await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn one_that_is_not_ready_is_waited_for_and_leaves_a_clone_behind() {
+    let (mut probe, handle) = Probe::new(|n: u32| Reply::Now(Ok(n)));
+    handle.set_readiness(Readiness::Pending);
+    let mut waiting = task::spawn(ReadyCall::start(&mut probe, 1));
+    assert!(!waiting.called());
+    assert_pending!(waiting.poll());
+
+    handle.set_readiness(Readiness::Ready);
+    assert!(waiting.is_woken(), "by the waker of the poll, not by the one of the start");
+    // The clone left behind is unready, and would panic if it were called as if it were not.
+    assert_eq!(ReadyCall::start(&mut probe, 2).await.unwrap(), 2);
+    assert_eq!(assert_ready!(waiting.poll()).unwrap(), 1);
+    assert_eq!(handle.reserved(), 0);
+}
+
+#[tokio::test]
+async fn a_broken_service_is_an_error_of_the_call_and_not_called() {
+    let (mut probe, handle) = Probe::new(|_: ()| Reply::Now(Ok(())));
+    handle.set_readiness(Readiness::Broken);
+    let mut at_once = task::spawn(ReadyCall::start(&mut probe, ()));
+    assert!(assert_ready!(at_once.poll()).is_err());
+    assert!(!at_once.called());
+
+    handle.set_readiness(Readiness::Pending);
+    let mut later = task::spawn(ReadyCall::start(&mut probe, ()));
+    assert_pending!(later.poll());
+    handle.set_readiness(Readiness::Broken);
+    assert!(later.is_woken());
+    assert!(assert_ready!(later.poll()).is_err());
+    assert!(!later.called());
+    assert_eq!(handle.calls(), 0);
+}
+
+#[tokio::test]
+async fn dropped_while_waiting_it_holds_nothing() {
+    let (mut probe, handle) = Probe::new(|_: ()| Reply::Now(Ok(())));
+    handle.set_readiness(Readiness::Pending);
+    drop(ReadyCall::start(&mut probe, ()));
+    handle.set_readiness(Readiness::Ready);
+    assert_eq!((handle.calls(), handle.reserved()), (0, 0));
+}
+
+/// A limit of one place: whoever waits for it keeps its place in the queue when it is moved into
+/// the future, though the first poll had a waker that wakes nobody.
+#[tokio::test]
+async fn the_place_in_a_queue_is_kept() {
+    let (probe, _handle) = Probe::new(|n: u32| Reply::Now(Ok(n)));
+    let mut limit = tower::limit::ConcurrencyLimit::new(probe, 1);
+    let mut other = limit.clone();
+    let holder = ReadyCall::start(&mut limit, 1);
+    let mut first = task::spawn(ReadyCall::start(&mut limit, 2));
+    let mut second = task::spawn(ReadyCall::start(&mut other, 3));
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    drop(holder);
+    assert!(first.is_woken() && !second.is_woken());
+    assert_eq!(assert_ready!(first.poll()).unwrap(), 2);
+    drop(first);
+    assert!(second.is_woken());
+    assert_eq!(assert_ready!(second.poll()).unwrap(), 3);
+    drop(second);
+    let mut third = task::spawn(std::future::poll_fn(|cx| limit.poll_ready(cx)));
+    assert!(assert_ready!(third.poll()).is_ok());
+}
