@@ -1,0 +1,99 @@
+//! The service.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use buttress_core::{BoxError, Classify, Deadline, Plain, ReadyCall, Repeat};
+use tower_service::Service;
+
+use crate::{ResponseFuture, layer::Shared};
+
+/// A service whose failed calls are repeated; made by
+/// [`JitteredRetryLayer`](crate::JitteredRetryLayer).
+///
+/// The first attempt of a call goes to the inner service itself. A later one goes to a clone,
+/// readied for it, of the inner service as it was when the layer was put around it; which is why
+/// there is no `get_mut`: a change would reach first attempts alone.
+#[derive(Clone)]
+pub struct JitteredRetry<S, P = Plain> {
+    inner: S,
+    spare: Arc<Spare<S>>,
+    protocol: P,
+}
+
+/// What a call needs in order to make another attempt.
+///
+/// A call outlives the borrow of its service, so it can not go back to it; and to clone a deep
+/// stack on every call, for the few that fail, would be waste. A call takes this along by one
+/// count, and clones the service when another attempt is really made.
+pub(crate) struct Spare<S> {
+    pub(crate) shared: Arc<Shared>,
+    // Never readied and never called, so it holds nothing that others wait for. The lock is what
+    // makes a service that is `Send` alone shareable.
+    service: Mutex<S>,
+}
+
+impl<S: Clone> Spare<S> {
+    /// An instance for one attempt; not ready yet.
+    pub(crate) fn instance(&self) -> S {
+        // A clone that panicked has changed nothing.
+        self.service.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<S, P> JitteredRetry<S, P> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P) -> Self
+    where
+        S: Clone,
+    {
+        let spare = Arc::new(Spare { shared, service: Mutex::new(inner.clone()) });
+        Self { inner, spare, protocol }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, out of this one.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, Req, P> Service<Req> for JitteredRetry<S, P>
+where
+    S: Service<Req> + Clone,
+    S::Error: Into<BoxError>,
+    P: Classify<S::Response> + Repeat<Req> + Clone,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, Req, P>;
+
+    /// Always ready: the inner service's readiness is claimed inside the call, anew for each
+    /// attempt.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let deadline = Deadline::current();
+        let another = self.spare.shared.policy.allows_after(1);
+        let copy = if another { self.protocol.repeat(&request) } else { None };
+        let call = ReadyCall::start(&mut self.inner, request);
+        ResponseFuture::new(call, copy, deadline, Arc::clone(&self.spare), self.protocol.clone())
+    }
+}
+
+impl<S: fmt::Debug, P> fmt::Debug for JitteredRetry<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JitteredRetry")
+            .field("inner", &self.inner)
+            .field("layer", &self.spare.shared)
+            .finish_non_exhaustive()
+    }
+}
