@@ -1,0 +1,117 @@
+//! A call that goes well over a ready plain service touches the heap nowhere.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use buttress::{fallback::Failure, prelude::*};
+use futures_util::FutureExt;
+use tower::{Layer, Service, ServiceBuilder};
+
+/// The least a service can be: always ready, answers at once, and nothing to clone.
+#[derive(Clone)]
+struct Adds;
+
+impl Service<u64> for Adds {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, n: u64) -> Self::Future {
+        ready(Ok(n + 1))
+    }
+}
+
+const CALLS: u64 = 1_000;
+
+/// Calls as a caller does, by `poll_ready` and `call`, and gives the allocations of all of it.
+fn allocations<S>(mut service: S) -> u64
+where
+    S: Service<u64, Response = u64>,
+{
+    let mut call = |n| {
+        let ready = std::future::poll_fn(|cx| service.poll_ready(cx)).now_or_never();
+        assert!(matches!(ready, Some(Ok(()))));
+        match service.call(n).now_or_never() {
+            Some(Ok(sum)) => sum,
+            _ => panic!("a ready service answers at once"),
+        }
+    };
+    // What is made once per thread or per process does not belong to a call.
+    call(0);
+    let mut sum = 0;
+    let counted = allocation_counter::measure(|| {
+        for n in 0..CALLS {
+            sum += call(n);
+        }
+    });
+    assert_eq!(sum, CALLS * (CALLS + 1) / 2, "the work was done");
+    counted.count_total
+}
+
+fn timeout() -> TimeoutLayer {
+    TimeoutLayer::new(Duration::from_secs(2)).unwrap()
+}
+
+fn retry() -> JitteredRetryLayer {
+    JitteredRetryLayer::new(3).unwrap()
+}
+
+fn bulkhead() -> BulkheadLayer {
+    BulkheadLayer::new(8).unwrap()
+}
+
+fn fallback() -> FallbackLayer<(), u64> {
+    FallbackLayer::builder().value("zero", |_: &(), _: &Failure<'_>| 0).build().unwrap()
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1))));
+    assert_eq!(counted.count_total, 1);
+}
+
+#[test]
+fn timeout_allocates_nothing() {
+    assert_eq!(allocations(timeout().layer(Adds)), 0);
+}
+
+#[test]
+fn retry_allocates_nothing() {
+    assert_eq!(allocations(retry().layer(Adds)), 0);
+}
+
+#[test]
+fn breaker_allocates_nothing() {
+    assert_eq!(allocations(BreakerLayer::new().layer(Adds)), 0);
+}
+
+#[test]
+fn bulkhead_allocates_nothing() {
+    assert_eq!(allocations(bulkhead().layer(Adds)), 0);
+}
+
+#[test]
+fn fallback_allocates_nothing() {
+    assert_eq!(allocations(fallback().layer(Adds)), 0);
+}
+
+#[test]
+fn all_five_stacked_allocate_nothing() {
+    let stacked = ServiceBuilder::new()
+        .layer(fallback())
+        .layer(timeout())
+        .layer(retry())
+        .layer(BreakerLayer::new())
+        .layer(bulkhead())
+        .layer(timeout())
+        .service(Adds);
+    assert_eq!(allocations(stacked), 0);
+}

@@ -1,0 +1,231 @@
+//! What layers do to each other, on a paused clock.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use buttress::{core::CircuitState, fallback::Failure, prelude::*};
+use buttress_testkit::{BodyStep, Probe, Reply, ScriptedBody, assert_pending, task};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, advance, timeout};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn breaker() -> BreakerLayer {
+    BreakerLayer::builder().consecutive_failures(5).open_for(30 * SECOND).build().unwrap()
+}
+
+fn is_open(error: &BoxError) -> bool {
+    let kind = Rejection::find(error.as_ref()).map(Rejection::kind);
+    matches!(kind, Some(RejectionKind::CircuitOpen { .. }))
+}
+
+/// A peer's fault: a timeout outside the breaker hides every failure from it. Here the deadline
+/// travels, so a call that was cut by it counts, and the circuit opens at exactly its threshold.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_outside_the_breaker_hides_nothing_from_it() {
+    let (hangs, handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let layer = breaker();
+    let circuit = layer.handle();
+    let service =
+        ServiceBuilder::new().layer(TimeoutLayer::new(SECOND).unwrap()).layer(layer).service(hangs);
+    for call in 1..=5 {
+        assert_eq!(circuit.state(), CircuitState::Closed, "before call {call}");
+        service.clone().oneshot(()).await.unwrap_err();
+    }
+    assert_eq!(circuit.state(), CircuitState::Open);
+    let start = Instant::now();
+    assert!(is_open(&service.oneshot(()).await.unwrap_err()));
+    assert_eq!(start.elapsed(), Duration::ZERO, "open means fast");
+    assert_eq!((handle.calls(), handle.in_flight()), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_hang_up_never_open_the_circuit() {
+    let (hangs, _handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let layer = breaker();
+    let circuit = layer.handle();
+    let service = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(60 * SECOND).unwrap())
+        .layer(layer)
+        .service(hangs);
+    for _ in 0..50 {
+        let _ = timeout(SECOND, service.clone().oneshot(())).await.unwrap_err();
+    }
+    assert_eq!(circuit.state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_does_not_repeat_what_the_breaker_refuses() {
+    let (fails, handle) = Probe::new(|_: ()| Reply::<()>::Now(Err("down".into())));
+    let layer = breaker();
+    let circuit = layer.handle();
+    let service = ServiceBuilder::new()
+        .layer(JitteredRetryLayer::new(3).unwrap())
+        .layer(layer)
+        .service(fails);
+    // Three attempts, then two: the breaker opens, and its refusal ends the second call.
+    service.clone().oneshot(()).await.unwrap_err();
+    assert!(is_open(&service.clone().oneshot(()).await.unwrap_err()));
+    assert_eq!((handle.calls(), circuit.state()), (5, CircuitState::Open));
+    let start = Instant::now();
+    assert!(is_open(&service.oneshot(()).await.unwrap_err()));
+    assert_eq!(start.elapsed(), Duration::ZERO, "and waits for nothing");
+    assert_eq!(handle.calls(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_does_not_sleep_past_the_deadline_of_the_call() {
+    let (fails, handle) = Probe::new(|_: ()| Reply::<()>::Now(Err("down".into())));
+    let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
+    let retry =
+        JitteredRetryLayer::builder().backoff(backoff).jitter(Jitter::None).build().unwrap();
+    let service =
+        ServiceBuilder::new().layer(TimeoutLayer::new(SECOND).unwrap()).layer(retry).service(fails);
+    let start = Instant::now();
+    assert_eq!(service.oneshot(()).await.unwrap_err().to_string(), "down");
+    assert_eq!((start.elapsed(), handle.calls()), (Duration::ZERO, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_does_not_wait_past_the_deadline_of_the_call() {
+    let (hangs, handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let bulkhead =
+        BulkheadLayer::builder().max_concurrent(1).max_wait(60 * SECOND).build().unwrap();
+    let places = bulkhead.handle();
+    let service = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(SECOND).unwrap())
+        .layer(bulkhead)
+        .service(hangs);
+    let mut first = task::spawn(service.clone().oneshot(()));
+    assert_pending!(first.poll());
+    let start = Instant::now();
+    service.oneshot(()).await.unwrap_err();
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!((handle.calls(), places.queued()), (1, 0));
+}
+
+/// A peer's fault: the failed response held through the backoff, so that its connection and its
+/// place in the bulkhead stay taken.
+#[tokio::test(start_paused = true)]
+async fn a_failed_response_gives_its_place_back_before_the_wait() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&attempts);
+    let fails_once = service_fn(move |_: Request<ScriptedBody>| {
+        let failed = seen.fetch_add(1, Ordering::SeqCst) == 0;
+        let body = ScriptedBody::new([BodyStep::Data("body"), BodyStep::Data("more")]);
+        let status = if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let response = Response::builder().status(status).body(body).unwrap();
+        async { Ok::<_, Infallible>(response) }
+    });
+    let http = Http::new();
+    let bulkhead = BulkheadLayer::builder().max_concurrent(1).protocol(http).build().unwrap();
+    let places = bulkhead.handle();
+    let service = ServiceBuilder::new()
+        .layer(JitteredRetryLayer::builder().jitter(Jitter::None).protocol(http).build().unwrap())
+        .layer(bulkhead)
+        .service(fails_once);
+    let mut call = task::spawn(service.oneshot(Request::default()));
+    assert_pending!(call.poll());
+    assert_eq!((attempts.load(Ordering::SeqCst), places.in_flight()), (1, 0), "it waits");
+    let response = call.await.unwrap();
+    assert_eq!((response.status(), places.in_flight()), (StatusCode::OK, 1));
+    response.into_body().collect().await.unwrap();
+    assert_eq!(places.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_cut_by_the_clock_counts_against_the_dependency_and_frees_its_place() {
+    let stalls = service_fn(async |_: Request<ScriptedBody>| {
+        let body = ScriptedBody::new([BodyStep::Data("head"), BodyStep::Hang]);
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let http = Http::new();
+    let breaker = BreakerLayer::builder().consecutive_failures(2).protocol(http).build().unwrap();
+    let circuit = breaker.handle();
+    let bulkhead = BulkheadLayer::builder().max_concurrent(1).protocol(http).build().unwrap();
+    let places = bulkhead.handle();
+    let limit = |limit| TimeoutLayer::builder().overall(limit).protocol(http).build().unwrap();
+    // The limit of the attempt inside, as recommended, and then only one outside.
+    for (outer, inner) in [(60 * SECOND, SECOND), (SECOND, 60 * SECOND)] {
+        let service = ServiceBuilder::new()
+            .layer(limit(outer))
+            .layer(&breaker)
+            .layer(&bulkhead)
+            .layer(limit(inner))
+            .service(stalls.clone());
+        let start = Instant::now();
+        let response = service.oneshot(Request::default()).await.unwrap();
+        assert_eq!(places.in_flight(), 1);
+        response.into_body().collect().await.unwrap_err();
+        assert_eq!((start.elapsed(), places.in_flight()), (SECOND, 0));
+    }
+    assert_eq!(circuit.state(), CircuitState::Open);
+}
+
+/// Everything at once, under faults drawn at random and callers who hang up: whatever happened,
+/// in the end nothing is held and the stack still serves.
+#[tokio::test(start_paused = true)]
+async fn after_any_storm_everything_is_given_back() {
+    let (probe, handle) = Probe::new(|n: u64| match n % 7 {
+        0 => Reply::Now(Err("down".into())),
+        1 => Reply::After(3 * SECOND, Ok(n)),
+        2 => Reply::Never,
+        3 => Reply::Panic,
+        _ => Reply::After(Duration::from_millis(n % 50), Ok(n)),
+    });
+    let chaos = ChaosLayer::builder()
+        .faults(Faults::none().latency(0.2, SECOND).unwrap().errors(0.1).unwrap())
+        .rng(7)
+        .build();
+    let faults = chaos.handle();
+    let bulkhead = BulkheadLayer::builder().max_concurrent(5).max_wait(SECOND / 2).build().unwrap();
+    let places = bulkhead.handle();
+    let breaker = BreakerLayer::builder().open_for(SECOND).build().unwrap();
+    let circuit = breaker.handle();
+    let service = ServiceBuilder::new()
+        .layer(
+            FallbackLayer::builder()
+                .value("constant", |_: &(), _: &Failure<'_>| u64::MAX)
+                .build()
+                .unwrap(),
+        )
+        .layer(TimeoutLayer::new(2 * SECOND).unwrap())
+        .layer(JitteredRetryLayer::builder().rng(1).build().unwrap())
+        .layer(breaker)
+        .layer(bulkhead)
+        .layer(TimeoutLayer::new(SECOND).unwrap())
+        .layer(chaos)
+        .service(probe);
+    let mut calls = Vec::new();
+    for n in 0..500_u64 {
+        let mut service = service.clone();
+        let patience = if n % 11 == 0 { SECOND / 10 } else { 60 * SECOND };
+        calls.push(tokio::spawn(async move {
+            timeout(patience, service.ready().await.unwrap().call(n)).await
+        }));
+        advance(Duration::from_millis(20)).await;
+    }
+    for call in calls {
+        match call.await {
+            Ok(Ok(answer)) => drop(answer.expect("the fallback answers every failure")),
+            Ok(Err(_hung_up)) => {}
+            Err(error) => assert!(error.is_panic()),
+        }
+    }
+    assert_eq!((places.in_flight(), places.queued()), (0, 0));
+    assert_eq!((handle.in_flight(), handle.reserved()), (0, 0));
+    assert!(handle.calls() > 20, "the storm reached the service: {}", handle.calls());
+
+    faults.clear();
+    advance(60 * SECOND).await;
+    assert_eq!(service.oneshot(4).await.unwrap(), 4);
+    assert_eq!(circuit.state(), CircuitState::Closed);
+}
