@@ -11,6 +11,11 @@ use tower::{
     layer::util::{Identity, Stack},
 };
 
+/// The README, whose code is compiled as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 /// What the fallback of [`stack`] answers with.
 pub type Degraded = Response<Full<Bytes>>;
 
