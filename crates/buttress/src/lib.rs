@@ -1,1 +1,93 @@
-//! Tower layers against partial failure.
+//! Tower layers that keep a service useful while parts of the system around it fail.
+//!
+//! Each layer is a crate of its own; this one re-exports them, a feature each, so that one line
+//! in `Cargo.toml` brings what you stack. `full` is all of them but `chaos`.
+//!
+//! | feature | layer | module |
+//! |---|---|---|
+//! | `timeout` | `TimeoutLayer`: a limit on the whole call, and a deadline that travels | `timeout` |
+//! | `retry` | `JitteredRetryLayer`: another attempt, where it is safe and of use | `retry` |
+//! | `breaker` | `BreakerLayer`: no calls to what is down | `breaker` |
+//! | `bulkhead` | `BulkheadLayer`: so many calls at once and no more | `bulkhead` |
+//! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
+//! | `http` | the `Http` protocol, and `RespondLayer` for servers | `http` |
+//! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
+//!
+//! # The recommended stack
+//!
+//! Outermost first, as `ServiceBuilder` reads:
+//!
+//! ```text
+//! respond → fallback → timeout (overall) → retry → breaker → bulkhead → timeout (attempt) → client
+//! ```
+//!
+//! - *respond* (on a server) turns whatever is left into the response that HTTP has for it.
+//! - *fallback* sees every failure, so it stands outside all that can fail, also outside the
+//!   overall limit: when time is up there is still an answer to give.
+//! - The *overall* limit is the caller's patience; it bounds all attempts and the waits between.
+//! - *retry* stands outside the breaker: it sees the breaker's refusals, and does not repeat them.
+//! - The *breaker* judges single attempts, and refuses before a place in the bulkhead is taken.
+//! - The *bulkhead* holds a place for as long as an attempt runs, its body included.
+//! - The limit of one *attempt* is what the breaker judges a hung dependency by.
+//!
+//! # Example
+//!
+#![cfg_attr(feature = "full", doc = "```")]
+#![cfg_attr(not(feature = "full"), doc = "```ignore")]
+//! use std::{convert::Infallible, time::Duration};
+//! use buttress::prelude::*;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let service = ServiceBuilder::new()
+//!     .layer(TimeoutLayer::new(Duration::from_secs(2))?)
+//!     .layer(JitteredRetryLayer::new(3)?)
+//!     .layer(BreakerLayer::new())
+//!     .layer(BulkheadLayer::new(100)?)
+//!     .layer(TimeoutLayer::new(Duration::from_millis(500))?)
+//!     .service(service_fn(async |name: &'static str| Ok::<_, Infallible>(format!("hello, {name}"))));
+//!
+//! assert_eq!(service.oneshot("world").await?, "hello, world");
+//! # Ok(())
+//! # }
+//! ```
+
+pub use buttress_core as core;
+
+#[cfg(feature = "breaker")]
+pub use buttress_breaker as breaker;
+#[cfg(feature = "bulkhead")]
+pub use buttress_bulkhead as bulkhead;
+#[cfg(feature = "chaos")]
+pub use buttress_chaos as chaos;
+#[cfg(feature = "fallback")]
+pub use buttress_fallback as fallback;
+#[cfg(feature = "http")]
+pub use buttress_http as http;
+#[cfg(feature = "retry")]
+pub use buttress_retry as retry;
+#[cfg(feature = "timeout")]
+pub use buttress_timeout as timeout;
+
+/// What a file that stacks layers needs: the layers, and the words for what they say.
+pub mod prelude {
+    pub use buttress_core::{
+        BoxError, ConfigError, Deadline, Judgement, Outcome, Plain, Rejection, RejectionKind,
+    };
+
+    #[cfg(feature = "breaker")]
+    pub use buttress_breaker::{BreakerHandle, BreakerLayer};
+    #[cfg(feature = "bulkhead")]
+    pub use buttress_bulkhead::{BulkheadHandle, BulkheadLayer};
+    #[cfg(feature = "chaos")]
+    pub use buttress_chaos::{ChaosHandle, ChaosLayer, Faults};
+    #[cfg(feature = "fallback")]
+    pub use buttress_fallback::FallbackLayer;
+    #[cfg(feature = "http")]
+    pub use buttress_http::{Http, RespondLayer};
+    #[cfg(feature = "retry")]
+    pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
+    #[cfg(feature = "timeout")]
+    pub use buttress_timeout::TimeoutLayer;
+}

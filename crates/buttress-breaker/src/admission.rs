@@ -1,0 +1,93 @@
+//! Leave to make one call, settled exactly once.
+
+use std::{fmt, sync::Arc, thread};
+
+use buttress_core::{Deadline, Outcome, Rejection};
+use tokio::time::Instant;
+
+use crate::{circuit::Ticket, layer::Shared};
+
+/// Leave to make one call.
+///
+/// It is settled exactly once: by [`Admission::settle`], or else when it is dropped, as
+/// panicked or abandoned.
+pub(crate) struct Admission {
+    shared: Arc<Shared>,
+    // None once it was settled.
+    ticket: Option<Ticket>,
+    deadline: Option<Deadline>,
+    // Whether the inner service is running. One that panics leaves it so: the drop that settles
+    // may come much later, when the thread is no longer panicking.
+    inside: bool,
+    // Whether the response's head has come and was good.
+    followed: bool,
+}
+
+impl Admission {
+    /// Asks the circuit for leave.
+    pub(crate) fn ask(shared: &Arc<Shared>) -> Result<Self, Rejection> {
+        let ticket = shared.admit()?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            ticket: Some(ticket),
+            deadline: Deadline::current(),
+            inside: false,
+            followed: false,
+        })
+    }
+
+    /// Runs a part of the inner service.
+    pub(crate) fn watch<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        // After a panic it stays, whatever a later poll may find.
+        let before = self.inside;
+        self.inside = true;
+        let result = run();
+        self.inside = before;
+        result
+    }
+
+    /// The response's head was good: what the call comes to is known at the response's end.
+    pub(crate) fn follow(mut self) -> Self {
+        self.followed = true;
+        self
+    }
+
+    /// Settles it as this.
+    pub(crate) fn settle(mut self, outcome: Outcome) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.settle(ticket, outcome);
+        }
+    }
+
+    /// What it means that nobody settled it.
+    fn unsettled(&self) -> Outcome {
+        // A body panics while it is polled by its reader, who drops it as the panic passes.
+        if self.inside || (self.followed && thread::panicking()) {
+            return Outcome::Failure;
+        }
+        // Cut by its deadline, the dependency took too long; cut before, the caller hung up,
+        // which says nothing about it that its head has not said.
+        match self.deadline {
+            Some(deadline) if deadline.is_past_at(Instant::now()) => Outcome::Failure,
+            _ if self.followed => Outcome::Success,
+            _ => Outcome::Neutral,
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.settle(ticket, self.unsettled());
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("ticket", &self.ticket)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! The layer and what its services share.
+
+use std::{fmt, sync::Arc};
+
+use buttress_core::{BoxError, Event, EventKind, Judgement, Observer, Outcome, Plain};
+use tower_layer::Layer;
+
+use crate::{Fallback, FallbackLayerBuilder, Nothing, tier::Tier};
+
+/// The word for this layer in events.
+pub(crate) const LAYER: &str = "fallback";
+
+/// Gives calls that fail alternatives; see the [crate's page](crate).
+///
+/// `V` is the view of the request that the tiers see, and `Alt` what they answer. The layer is
+/// not tied to the response of the service it is put around: one value of it serves every service
+/// whose response the protocol can let an `Alt` stand in for.
+pub struct FallbackLayer<V, Alt, P = Plain, K = Nothing> {
+    shared: Arc<Shared<V, Alt>>,
+    protocol: P,
+    keep: K,
+}
+
+/// What every service and every call of one layer share.
+pub(crate) struct Shared<V, Alt> {
+    pub(crate) name: Arc<str>,
+    pub(crate) tiers: Vec<Tier<V, Alt>>,
+    pub(crate) when: Box<When>,
+    pub(crate) observer: Box<dyn Observer>,
+}
+
+/// Says of a call that did not succeed whether there is to be an alternative.
+pub(crate) type When = dyn Fn(&Judgement, Option<&BoxError>) -> bool + Send + Sync;
+
+impl<Alt> FallbackLayer<(), Alt> {
+    /// A builder; see the [table of settings](crate#settings).
+    pub fn builder() -> FallbackLayerBuilder<(), Alt> {
+        FallbackLayerBuilder::new()
+    }
+}
+
+impl<V, Alt, P, K> FallbackLayer<V, Alt, P, K> {
+    pub(crate) fn new(shared: Shared<V, Alt>, protocol: P, keep: K) -> Self {
+        Self { shared: Arc::new(shared), protocol, keep }
+    }
+}
+
+impl<V, Alt> Shared<V, Alt> {
+    /// Whether the tiers are asked. A success is never theirs, whatever the predicate says.
+    pub(crate) fn steps_in(&self, judgement: &Judgement, error: Option<&BoxError>) -> bool {
+        judgement.outcome != Outcome::Success && (self.when)(judgement, error)
+    }
+
+    pub(crate) fn observe(&self, kind: EventKind<'_>) {
+        self.observer.observe(&Event::new(LAYER, &self.name, kind));
+    }
+}
+
+impl<S, V, Alt, P: Clone, K: Clone> Layer<S> for FallbackLayer<V, Alt, P, K> {
+    type Service = Fallback<S, V, Alt, P, K>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let (protocol, keep) = (self.protocol.clone(), self.keep.clone());
+        Fallback::new(inner, Arc::clone(&self.shared), protocol, keep)
+    }
+}
+
+// By hand: a derived one would ask the view and the alternative to be `Clone`.
+impl<V, Alt, P: Clone, K: Clone> Clone for FallbackLayer<V, Alt, P, K> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            protocol: self.protocol.clone(),
+            keep: self.keep.clone(),
+        }
+    }
+}
+
+impl<V, Alt, P, K> fmt::Debug for FallbackLayer<V, Alt, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl<V, Alt> fmt::Debug for Shared<V, Alt> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallbackLayer")
+            .field("name", &self.name)
+            .field("tiers", &self.tiers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! The service.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use buttress_core::{BoxError, Classify, Plain, ReadyCall, Substitute};
+use tower_service::Service;
+
+use crate::{Keep, Nothing, ResponseFuture, layer::Shared};
+
+/// A service whose calls have alternatives; made by [`FallbackLayer`](crate::FallbackLayer).
+pub struct Fallback<S, V, Alt, P = Plain, K = Nothing> {
+    inner: S,
+    shared: Arc<Shared<V, Alt>>,
+    protocol: P,
+    keep: K,
+}
+
+impl<S, V, Alt, P, K> Fallback<S, V, Alt, P, K> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<V, Alt>>, protocol: P, keep: K) -> Self {
+        Self { inner, shared, protocol, keep }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, out of this one.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, Req, V, Alt, P, K> Service<Req> for Fallback<S, V, Alt, P, K>
+where
+    S: Service<Req> + Clone,
+    S::Error: Into<BoxError>,
+    P: Classify<S::Response> + Substitute<S::Response, Alt> + Clone,
+    K: Keep<Req, View = V>,
+{
+    type Response = P::Response;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, Req, V, Alt, P>;
+
+    /// Always ready: the inner service's readiness is claimed inside the call, so that one which
+    /// breaks there has alternatives, too.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let view = self.keep.keep(&request);
+        let call = ReadyCall::start(&mut self.inner, request);
+        ResponseFuture::new(call, view, Arc::clone(&self.shared), self.protocol.clone())
+    }
+}
+
+// By hand: a derived one would ask the view and the alternative to be `Clone`.
+impl<S: Clone, V, Alt, P: Clone, K: Clone> Clone for Fallback<S, V, Alt, P, K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+            protocol: self.protocol.clone(),
+            keep: self.keep.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, V, Alt, P, K> fmt::Debug for Fallback<S, V, Alt, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback")
+            .field("inner", &self.inner)
+            .field("layer", &self.shared)
+            .finish_non_exhaustive()
+    }
+}
