@@ -58,7 +58,8 @@ async fn waits_for_readiness_inside_the_call_and_is_woken_by_it() {
     let (probe, handle) = fallible();
     handle.set_readiness(Readiness::Pending);
     let mut service = BreakerLayer::new().layer(probe);
-    let mut call = task::spawn(service.ready().await.unwrap().call(false));
+    let mut ready = task::spawn(service.ready());
+    let mut call = task::spawn(assert_ready!(ready.poll()).unwrap().call(false));
     assert_pending!(call.poll());
     assert!(!call.is_woken());
     handle.set_readiness(Readiness::Ready);
@@ -133,7 +134,8 @@ async fn a_readied_clone_keeps_no_permit_while_it_is_rejected() {
     let mut service = layer.layer(limited.clone());
     trip(&service, &layer.handle()).await;
     let refused = service.ready().await.unwrap().call(false);
-    let _readied = service.clone().ready().await.unwrap();
+    let mut clone = service.clone();
+    let _readied = assert_ready!(task::spawn(clone.ready()).poll()).unwrap();
     let other = assert_ready!(task::spawn(limited.ready()).poll()).expect("the only permit");
     other.call(false).await.unwrap();
     open_circuit(&refused.await.unwrap_err());

@@ -76,16 +76,12 @@ where
         };
         // First the body goes, then whatever the follower holds for it.
         Deadline::scope(deadline, || this.body.set(None));
-        match end {
-            Some(error) => {
-                settle(follower, End::Failed(error.as_ref()));
-                Poll::Ready(Some(Err(error)))
-            }
-            None => {
-                settle(follower, End::Complete(Outcome::Success));
-                Poll::Ready(None)
-            }
-        }
+        let Some(error) = end else {
+            settle(follower, End::Complete(Outcome::Success));
+            return Poll::Ready(None);
+        };
+        settle(follower, End::Failed(error.as_ref()));
+        Poll::Ready(Some(Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -329,6 +329,18 @@ fn telling_survives_its_listener() {
     assert_eq!(changes, [(Open, HalfOpen), (HalfOpen, Open)]);
 }
 
+/// One that has told everything takes nothing from the one that tells next.
+#[test]
+fn one_tells_at_a_time() {
+    let circuit = Circuit::new(settings(1));
+    let mut first = Teller::new(&circuit).expect("nobody is telling");
+    assert!(Teller::new(&circuit).is_none());
+    assert_eq!(first.next(), None);
+    let _second = Teller::new(&circuit).expect("the first is done");
+    drop(first);
+    assert!(Teller::new(&circuit).is_none(), "the second is not");
+}
+
 const THREADS: u32 = 4;
 const EACH: u32 = 100_000;
 

@@ -1,0 +1,153 @@
+//! The layer and its builder.
+
+use std::{fmt, sync::Arc};
+
+use buttress_core::{Event, EventKind, Observer, Randomness, Rejection, RejectionKind, Tracing};
+use tower_layer::Layer;
+
+use crate::{Chaos, ChaosHandle, Faults, faults::Injection, handle::Switch};
+
+/// The word for this layer in errors and events.
+const LAYER: &str = "chaos";
+
+/// Injects faults into calls; see the [crate's page](crate).
+///
+/// All services that one layer makes, and those that its clones make, share its faults and its
+/// randomness.
+#[derive(Clone)]
+pub struct ChaosLayer {
+    shared: Arc<Shared>,
+}
+
+/// What every service of one layer shares.
+pub(crate) struct Shared {
+    pub(crate) switch: Switch,
+    rng: Randomness,
+    name: Arc<str>,
+    observer: Box<dyn Observer>,
+}
+
+impl ChaosLayer {
+    /// A layer that injects these faults.
+    pub fn new(faults: Faults) -> Self {
+        Self::builder().faults(faults).build()
+    }
+
+    /// A builder; see the [table of settings](crate#settings).
+    pub fn builder() -> ChaosLayerBuilder {
+        ChaosLayerBuilder {
+            faults: Faults::none(),
+            rng: Randomness::default(),
+            name: Arc::from(LAYER),
+            observer: Box::new(Tracing),
+        }
+    }
+
+    /// Switches the faults while the layer runs.
+    pub fn handle(&self) -> ChaosHandle {
+        ChaosHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+/// Builds a [`ChaosLayer`].
+pub struct ChaosLayerBuilder {
+    faults: Faults,
+    rng: Randomness,
+    name: Arc<str>,
+    observer: Box<dyn Observer>,
+}
+
+impl ChaosLayerBuilder {
+    /// Begins with these faults in force. Default: [`Faults::none`].
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Draws from one generator that starts at `seed`, shared by all calls of the layer, so that
+    /// a run can be repeated: the same faults strike the same calls, counted from the first one
+    /// made while any fault is in force. Default: each thread's own generator, seeded by the
+    /// operating system.
+    pub fn rng(mut self, seed: u64) -> Self {
+        self.rng = Randomness::seeded(seed);
+        self
+    }
+
+    /// Names the layer in errors and events. Default: `"chaos"`.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Tells this observer what happens. Default: [`Tracing`].
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Builds the layer. There is nothing to refuse: [`Faults`] were checked when they were made.
+    pub fn build(self) -> ChaosLayer {
+        let Self { faults, rng, name, observer } = self;
+        let shared = Shared { switch: Switch::new(faults), rng, name, observer };
+        ChaosLayer { shared: Arc::new(shared) }
+    }
+}
+
+impl Shared {
+    /// What the call that is being made gets.
+    pub(crate) fn draw(&self) -> Injection {
+        match self.switch.in_force() {
+            Some(faults) => self.rng.with(|rng| faults.draw(rng)),
+            None => Injection::default(),
+        }
+    }
+
+    /// Tells the observer that a call is being delayed.
+    pub(crate) fn delayed(&self) {
+        self.injected("latency");
+    }
+
+    /// Makes the error and tells the observer of it.
+    pub(crate) fn fail(&self) -> Rejection {
+        self.injected("error");
+        Rejection::new(LAYER, Arc::clone(&self.name), RejectionKind::Injected)
+    }
+
+    fn injected(&self, fault: &str) {
+        self.observer.observe(&Event::new(LAYER, &self.name, EventKind::Injected { fault }));
+    }
+}
+
+impl<S> Layer<S> for ChaosLayer {
+    type Service = Chaos<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Chaos::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for ChaosLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChaosLayer")
+            .field("name", &self.name)
+            .field("in_force", &self.switch.in_force())
+            .field("rng", &self.rng)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChaosLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChaosLayerBuilder")
+            .field("name", &self.name)
+            .field("faults", &self.faults)
+            .field("rng", &self.rng)
+            .finish_non_exhaustive()
+    }
+}
