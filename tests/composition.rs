@@ -160,7 +160,7 @@ async fn a_body_cut_by_the_clock_counts_against_the_dependency_and_frees_its_pla
             .layer(&breaker)
             .layer(&bulkhead)
             .layer(limit(inner))
-            .service(stalls.clone());
+            .service(stalls);
         let start = Instant::now();
         let response = service.oneshot(Request::default()).await.unwrap();
         assert_eq!(places.in_flight(), 1);

@@ -21,7 +21,7 @@ fn statuses() {
     let expected = |status| match status {
         429 => (Outcome::Neutral, Retry::IfRepeatable),
         501 | 505 => (Outcome::Neutral, Retry::Never),
-        502 | 503 | 504 => (Outcome::Failure, Retry::IfRepeatable),
+        502..=504 => (Outcome::Failure, Retry::IfRepeatable),
         500..=599 => (Outcome::Failure, Retry::Never),
         _ => (Outcome::Success, Retry::Never),
     };

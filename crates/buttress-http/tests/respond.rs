@@ -16,6 +16,9 @@ fn rejection(kind: RejectionKind) -> Rejection {
     Rejection::new("layer", Arc::from("secret-name"), kind)
 }
 
+/// How an error is made, and the status and the `Retry-After` that it becomes.
+type Case = (fn() -> BoxError, u16, Option<&'static str>);
+
 async fn answer(layer: RespondLayer, error: fn() -> BoxError) -> (u16, Option<String>, String) {
     let (probe, _handle) =
         Probe::new(move |_: ()| Reply::<Response<Full<Bytes>>>::Now(Err(error())));
@@ -28,7 +31,7 @@ async fn answer(layer: RespondLayer, error: fn() -> BoxError) -> (u16, Option<St
 
 #[tokio::test]
 async fn each_rejection_its_response() {
-    let cases: [(fn() -> BoxError, u16, Option<&str>); 8] = [
+    let cases: [Case; 8] = [
         (
             || {
                 let limit = Duration::from_secs(1);
