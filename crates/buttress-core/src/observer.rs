@@ -6,8 +6,9 @@ use crate::{Event, EventKind};
 
 /// Is told what happens in a layer.
 ///
-/// It is called where the event happens, on the path of a call that went wrong: it must not
-/// block. A closure is an observer, and a pair of observers is one.
+/// It is called where the event happens, on the path of a call that went wrong, and also where
+/// that call is dropped: it must neither block nor panic. A closure is an observer, and a pair of
+/// observers is one.
 ///
 /// ```
 /// use buttress_core::{Event, Observer, Tracing};

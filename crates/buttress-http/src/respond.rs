@@ -7,7 +7,7 @@
 //! | rejection | status | `Retry-After` |
 //! |---|---|---|
 //! | `TimedOut`, `DeadlineExceeded` | 504 Gateway Timeout | |
-//! | `CircuitOpen` | 503 Service Unavailable | what remains of the open time |
+//! | `CircuitOpen` | 503 Service Unavailable | what remains of the open time, else 1 |
 //! | `BulkheadFull`, `QueueTimeout` | 503, or as [`when_full`](RespondLayer::when_full) says | what the layer estimates, else 1 |
 //! | `Injected` | 503 | |
 //! | any other | 500 Internal Server Error | |

@@ -31,7 +31,8 @@ async fn answer(layer: RespondLayer, error: fn() -> BoxError) -> (u16, Option<St
 
 #[tokio::test]
 async fn each_rejection_its_response() {
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
+        (|| rejection(RejectionKind::CircuitOpen { failures: 5 }).into(), 503, Some("1")),
         (
             || {
                 let limit = Duration::from_secs(1);

@@ -10,8 +10,8 @@ use http::{
 };
 use http_body_util::Full;
 
-/// What a caller of a full bulkhead is told where the layer has no estimate: places come free as
-/// calls end, so soon.
+/// What a caller is told where the layer has no estimate: places come free as calls end, and a
+/// half-open circuit closes as its probe does, so soon.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The response to an error, by the table of the module's page.
@@ -22,9 +22,8 @@ pub(super) fn response(error: &(dyn Error + 'static), full: StatusCode) -> Respo
         Some(RejectionKind::TimedOut { .. } | RejectionKind::DeadlineExceeded { .. }) => {
             (StatusCode::GATEWAY_TIMEOUT, None)
         }
-        Some(RejectionKind::CircuitOpen { .. } | RejectionKind::Injected) => {
-            (StatusCode::SERVICE_UNAVAILABLE, None)
-        }
+        Some(RejectionKind::CircuitOpen { .. }) => (StatusCode::SERVICE_UNAVAILABLE, Some(SOON)),
+        Some(RejectionKind::Injected) => (StatusCode::SERVICE_UNAVAILABLE, None),
         Some(RejectionKind::BulkheadFull { .. } | RejectionKind::QueueTimeout { .. }) => {
             (full, Some(SOON))
         }
