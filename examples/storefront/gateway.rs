@@ -1,0 +1,112 @@
+//! A gateway: one handler that composes the page. How it asks the upstreams is what differs.
+
+pub(crate) mod bare;
+pub(crate) mod buttressed;
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use buttress::prelude::BoxError;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::{
+    load::Target,
+    measure::Meter,
+    page::{Part, compose},
+    server::Server,
+    shop::{Upstream, Visit, is_plain, token},
+};
+
+/// A gateway that is up.
+pub(crate) struct Gateway {
+    server: Server,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Gateway {
+    pub(crate) async fn start(router: Router, meter: Arc<Meter>) -> io::Result<Self> {
+        Ok(Self { server: Server::start(router).await?, meter })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.server.address())
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target { address: self.server.address(), meter: Arc::clone(&self.meter) }
+    }
+
+    pub(crate) async fn shut_down(self) {
+        self.server.shut_down().await;
+    }
+}
+
+/// How a gateway gets a part of the page from an upstream.
+pub(crate) trait Fetch: Clone + Send + Sync + 'static {
+    fn fetch(
+        &self,
+        upstream: Upstream,
+        visit: &Visit,
+    ) -> impl Future<Output = Result<Part, BoxError>> + Send;
+}
+
+/// The router of a gateway, without layers.
+pub(crate) fn router<F: Fetch>(fetch: F, meter: Arc<Meter>) -> Router {
+    Router::new().route("/", get(page::<F>)).with_state(Metered { fetch, meter })
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default = "first_product")]
+    product: String,
+    #[serde(default = "first_query")]
+    q: String,
+}
+
+fn first_product() -> String {
+    "product-1".into()
+}
+
+fn first_query() -> String {
+    "tea".into()
+}
+
+async fn page<F: Fetch>(
+    State(fetch): State<Metered<F>>,
+    Query(Wanted { product, q }): Query<Wanted>,
+    headers: HeaderMap,
+) -> Response {
+    if !product.bytes().chain(q.bytes()).all(is_plain) {
+        return (StatusCode::BAD_REQUEST, "letters, digits and hyphens only").into_response();
+    }
+    let visit = Visit { token: token(&headers), product, query: q };
+    match compose(&fetch, &visit).await {
+        Ok(page) => Json(page).into_response(),
+        Err(_) => (StatusCode::BAD_GATEWAY, "a part of the page cannot be had").into_response(),
+    }
+}
+
+/// Measures what is wanted of the upstreams, and what comes of it.
+#[derive(Clone)]
+struct Metered<F> {
+    fetch: F,
+    meter: Arc<Meter>,
+}
+
+impl<F: Fetch> Fetch for Metered<F> {
+    async fn fetch(&self, upstream: Upstream, visit: &Visit) -> Result<Part, BoxError> {
+        let start = Instant::now();
+        self.meter.wanted();
+        let result = self.fetch.fetch(upstream, visit).await;
+        let full = result.as_ref().is_ok_and(Part::is_full);
+        self.meter.ended(upstream, start, Instant::now(), full);
+        result
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run shows, as a table for people and as JSON for programs.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::{figures::Figures, timeline::Timeline};
+
+/// Everything that one run shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) seconds: f64,
+    pub(crate) rps: f64,
+    /// The pages that were asked of each gateway.
+    pub(crate) requests: usize,
+    pub(crate) faults: Vec<FaultFigures>,
+    pub(crate) bare: Figures,
+    pub(crate) buttressed: Figures,
+}
+
+/// A fault as it was planned.
+#[derive(Debug, Serialize)]
+pub(crate) struct FaultFigures {
+    upstream: &'static str,
+    fault: String,
+    from_s: f64,
+    to_s: f64,
+}
+
+impl Report {
+    pub(crate) fn faults_of(timeline: &Timeline) -> Vec<FaultFigures> {
+        timeline
+            .windows
+            .iter()
+            .map(|window| FaultFigures {
+                upstream: window.upstream.name(),
+                fault: window.fault.to_string(),
+                from_s: window.from.as_secs_f64(),
+                to_s: window.to.as_secs_f64(),
+            })
+            .collect()
+    }
+
+    /// One JSON object, for programs.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// A table for people, bare beside buttressed.
+    pub(crate) fn table(&self) -> String {
+        let mut table = String::new();
+        let mut row = |name: &str, show: &dyn Fn(&Figures) -> String| {
+            let (bare, buttressed) = (show(&self.bare), show(&self.buttressed));
+            writeln!(table, "{name:<44} {bare:>12} {buttressed:>12}").expect("a string takes it");
+        };
+        let never = |after: Option<f64>| after.map_or("never".into(), |s| format!("{s:.2} s"));
+        row("answered within 1 s", &|f| percent(f.answered_within_1s));
+        row("full pages", &|f| f.full_pages.to_string());
+        row("degraded pages", &|f| f.degraded_pages.to_string());
+        row("errors", &|f| f.errors.to_string());
+        row("latency, median", &|f| format!("{:.1} ms", f.latency_ms.p50));
+        row("latency, 99th percentile", &|f| format!("{:.1} ms", f.latency_ms.p99));
+        row("latency, longest", &|f| format!("{:.1} ms", f.latency_ms.max));
+        row("calls sent upstream per call wanted, faults", &|f| format!("{:.2}", f.amplification));
+        for (n, fault) in self.faults.iter().enumerate() {
+            let name = format!("fast failure after {} {}", fault.upstream, fault.fault);
+            row(&name, &|f| never(f.first_fast_failures[n].after_s));
+        }
+        row("full pages again after recovery", &|f| never(f.full_pages_again_s));
+        let title = format!(
+            "{} pages of each gateway in {} s, seed {}",
+            self.requests, self.seconds, self.seed
+        );
+        format!("{title:<44} {:>12} {:>12}\n{table}", "bare", "buttressed")
+    }
+}
+
+/// A part as a percentage, rounded down: what is not all is never shown as 100 %.
+fn percent(part: f64) -> String {
+    format!("{:.1} %", (part * 1000.0).floor() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_rounded_down() {
+        assert_eq!(percent(1.0), "100.0 %");
+        assert_eq!(percent(0.9999), "99.9 %");
+        assert_eq!(percent(0.0), "0.0 %");
+    }
+}
