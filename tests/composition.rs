@@ -10,7 +10,7 @@ use std::{
 };
 
 use buttress::{core::CircuitState, fallback::Failure, prelude::*};
-use buttress_testkit::{BodyStep, Probe, Reply, ScriptedBody, assert_pending, task};
+use buttress_testkit::{BodyStep, Probe, Recorder, Reply, ScriptedBody, assert_pending, task};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, advance, timeout};
@@ -97,11 +97,19 @@ async fn a_retry_does_not_sleep_past_the_deadline_of_the_call() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_does_not_wait_past_the_deadline_of_the_call() {
     let (hangs, handle) = Probe::new(|_: ()| Reply::<()>::Never);
-    let bulkhead =
-        BulkheadLayer::builder().max_concurrent(1).max_wait(60 * SECOND).build().unwrap();
+    let recorder = Recorder::new();
+    let bulkhead = BulkheadLayer::builder()
+        .max_concurrent(1)
+        .max_wait(60 * SECOND)
+        .observer(recorder.clone())
+        .build()
+        .unwrap();
     let places = bulkhead.handle();
+    let breaker = breaker();
+    let circuit = breaker.handle();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(SECOND).unwrap())
+        .layer(breaker)
         .layer(bulkhead)
         .service(hangs);
     let mut first = task::spawn(service.clone().oneshot(()));
@@ -110,6 +118,10 @@ async fn a_queue_does_not_wait_past_the_deadline_of_the_call() {
     service.oneshot(()).await.unwrap_err();
     assert_eq!(start.elapsed(), SECOND);
     assert_eq!((handle.calls(), places.queued()), (1, 0));
+    // It is the queue that ended the wait, and not the limit outside that cut it.
+    let ended = "bulkhead bulkhead: rejected: the caller's deadline had passed before the call";
+    assert_eq!(recorder.take(), [ended]);
+    assert_eq!(circuit.snapshot().failures, 0, "nobody blames the dependency for the queue");
 }
 
 /// A peer's fault: the failed response held through the backoff, so that its connection and its
@@ -213,13 +225,21 @@ async fn after_any_storm_everything_is_given_back() {
         }));
         advance(Duration::from_millis(20)).await;
     }
+    let mut real = 0;
     for call in calls {
         match call.await {
-            Ok(Ok(answer)) => drop(answer.expect("the fallback answers every failure")),
+            Ok(Ok(answer)) => {
+                real += usize::from(answer.expect("the fallback answers every failure") < 500);
+            }
             Ok(Err(_hung_up)) => {}
-            Err(error) => assert!(error.is_panic()),
+            Err(error) => {
+                let panic = error.into_panic();
+                let message = panic.downcast_ref::<&str>().expect("a message");
+                assert_eq!(*message, "the probe was told to panic", "it is no panic of ours");
+            }
         }
     }
+    assert!(real > 10, "the service answered as well: {real}");
     assert_eq!((places.in_flight(), places.queued()), (0, 0));
     assert_eq!((handle.in_flight(), handle.reserved()), (0, 0));
     assert!(handle.calls() > 20, "the storm reached the service: {}", handle.calls());

@@ -26,14 +26,18 @@ pub(crate) struct Admission {
 impl Admission {
     /// Asks the circuit for leave.
     pub(crate) fn ask(shared: &Arc<Shared>) -> Result<Self, Rejection> {
-        let ticket = shared.admit()?;
-        Ok(Self {
+        let admitted = shared.admit().map(|ticket| Self {
             shared: Arc::clone(shared),
             ticket: Some(ticket),
-            deadline: Deadline::current(),
+            // One that has passed already cuts a call that the dependency had no time for: that
+            // it was used up elsewhere is not its fault.
+            deadline: Deadline::current().filter(|deadline| !deadline.is_past()),
             inside: false,
             followed: false,
-        })
+        });
+        // Only now that the ticket can not be lost, whatever the observer does.
+        shared.tell();
+        admitted.map_err(|refused| shared.reject(refused))
     }
 
     /// Runs a part of the inner service.

@@ -197,19 +197,23 @@ impl<P> BreakerLayerBuilder<P> {
 }
 
 impl Shared {
-    /// Asks the circuit for leave to make a call, and tells of what came of it.
-    pub(crate) fn admit(&self) -> Result<Ticket, Rejection> {
-        let admitted = self.circuit.admit(Instant::now);
-        self.tell();
-        admitted.map_err(|Refused { retry_after, failures }| {
-            let kind = RejectionKind::CircuitOpen { failures };
-            let mut rejection = Rejection::new(LAYER, Arc::clone(&self.name), kind);
-            if let Some(delay) = retry_after {
-                rejection = rejection.with_retry_after(delay);
-            }
-            self.observe(EventKind::Rejected(&rejection));
-            rejection
-        })
+    /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
+    /// once whoever asked has the ticket safe.
+    pub(crate) fn admit(&self) -> Result<Ticket, Refused> {
+        self.circuit.admit(Instant::now)
+    }
+
+    /// Makes the rejection and tells the observer of it.
+    #[cold]
+    pub(crate) fn reject(&self, refused: Refused) -> Rejection {
+        let Refused { retry_after, failures } = refused;
+        let kind = RejectionKind::CircuitOpen { failures };
+        let mut rejection = Rejection::new(LAYER, Arc::clone(&self.name), kind);
+        if let Some(delay) = retry_after {
+            rejection = rejection.with_retry_after(delay);
+        }
+        self.observe(EventKind::Rejected(&rejection));
+        rejection
     }
 
     /// Takes a ticket back, and tells of what came of it.
@@ -230,7 +234,8 @@ impl Shared {
         snapshot
     }
 
-    fn tell(&self) {
+    /// Tells the observer of the changes that it was not told of.
+    pub(crate) fn tell(&self) {
         self.circuit.tell(|change| {
             self.observe(EventKind::CircuitChanged { from: change.from, to: change.to });
         });

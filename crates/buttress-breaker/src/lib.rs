@@ -7,6 +7,9 @@
 //! is down costs its callers microseconds and not timeouts, and itself nothing. The pattern is
 //! Michael Nygard's, from "Release It!".
 //!
+//! In front of an HTTP client give it the protocol of buttress-http: under the default,
+//! [`Plain`](buttress_core::Plain), a 503 is an answer like any other and never opens a circuit.
+//!
 //! All services that one layer makes share its circuit, so that routes, clones and connections
 //! learn from each other; [`isolated`](BreakerLayer::isolated) makes a layer with its own.
 //!
@@ -18,10 +21,12 @@
 //! |---|---|
 //! | with a result, the inner service's refusal to become ready included | what the protocol or [`classify`](BreakerLayerBuilder::classify) says |
 //! | its response was judged a success, and is streamed | what the end of the body says; a body that breaks off is a failure |
-//! | dropped before its end, after the ambient [`Deadline`](buttress_core::Deadline) of the call has passed | failure: the dependency took too long, also for a timeout outside the breaker |
+//! | dropped before its end, after the ambient [`Deadline`](buttress_core::Deadline) of the call has passed | failure: the dependency took too long, also for a timeout outside the breaker, and also if its reader did |
+//! | the same, but the deadline had passed before the call was made | neutral: the time was used up elsewhere |
 //! | dropped before its head, its deadline still ahead | neutral: the caller hung up |
 //! | its body dropped early, its deadline still ahead | success, as its head said |
 //! | the inner service panicked, in `call` or when polled | failure |
+//! | the classifier panicked | neutral |
 //! | its body was dropped by a panic, be it the body's own or its reader's, which look alike | failure |
 //!
 //! A success ends the row of failures, a neutral outcome does not touch it. Every outcome counts

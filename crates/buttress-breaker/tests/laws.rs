@@ -2,13 +2,20 @@
 //! it.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use buttress_breaker::{Breaker, BreakerHandle, BreakerLayer, BreakerLayerBuilder};
 use buttress_core::{
-    BoxError, CircuitState, Deadline, Judgement, Outcome, Plain, Rejection, RejectionKind,
+    BoxError, CircuitState, Deadline, Event, EventKind, Judgement, Outcome, Plain, Rejection,
+    RejectionKind,
 };
 use buttress_testkit::{Probe, ProbeHandle, Readiness, Reply, assert_pending, assert_ready, task};
 use proptest::prelude::*;
@@ -16,7 +23,7 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::advance,
 };
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 const OPEN_FOR: Duration = Duration::from_secs(30);
@@ -311,4 +318,67 @@ async fn an_open_time_of_max_never_ends() {
         assert_eq!(Rejection::find(error.as_ref()).unwrap().retry_after(), None);
         assert_eq!((handle.state(), inner.calls()), (CircuitState::Open, 1));
     }
+}
+
+/// The time was used up elsewhere, before this dependency was asked for anything.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_had_passed_before_the_call_says_nothing() {
+    let layer = BreakerLayer::builder().consecutive_failures(1).build().unwrap();
+    let (probe, _inner) = Probe::new(|_: ()| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    let past = Deadline::after(Duration::ZERO);
+    let mut call = task::spawn(Deadline::scope(Some(past), || service.call(())));
+    assert_pending!(call.poll());
+    drop(call);
+    assert_eq!(layer.handle().state(), CircuitState::Closed);
+}
+
+/// A probe whose admission the observer spoils still gives its place back.
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_loses_no_probe() {
+    let panics = |event: &Event<'_>| {
+        let half_open = CircuitState::HalfOpen;
+        assert!(!matches!(event.kind, EventKind::CircuitChanged { to, .. } if to == half_open));
+    };
+    let layer = BreakerLayer::builder()
+        .consecutive_failures(1)
+        .open_for(SECOND)
+        .probe_lease(Duration::MAX)
+        .observer(panics)
+        .build()
+        .unwrap();
+    let (probe, _inner) =
+        Probe::new(|fail| Reply::Now(if fail { Err("down".into()) } else { Ok(()) }));
+    let mut service = layer.layer(probe);
+    service.call(true).await.unwrap_err();
+    advance(SECOND).await;
+    catch_unwind(AssertUnwindSafe(|| drop(service.call(false)))).unwrap_err();
+    service.call(false).await.expect("the place of the probe is free again");
+}
+
+/// Once the circuit has the outcome, nothing of the call is left.
+#[tokio::test(start_paused = true)]
+async fn the_call_goes_before_its_outcome_counts() {
+    struct Sees(BreakerHandle, Arc<AtomicU32>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            self.1.store(self.0.snapshot().failures, Ordering::SeqCst);
+        }
+    }
+    let layer = BreakerLayer::builder().consecutive_failures(9).build().unwrap();
+    let (handle, seen) = (layer.handle(), Arc::new(AtomicU32::new(u32::MAX)));
+    let (of_call, at_drop) = (handle.clone(), Arc::clone(&seen));
+    let mut service = layer.layer(service_fn(move |_: ()| {
+        let sees = Sees(of_call.clone(), Arc::clone(&at_drop));
+        async move {
+            let _sees = sees;
+            pending::<Result<(), Infallible>>().await
+        }
+    }));
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let mut call = task::spawn(Deadline::scope(Some(deadline), || service.call(())));
+    assert_pending!(call.poll());
+    advance(Duration::from_secs(1)).await;
+    drop(call);
+    assert_eq!((seen.load(Ordering::SeqCst), handle.snapshot().failures), (0, 1));
 }

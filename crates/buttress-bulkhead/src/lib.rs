@@ -6,6 +6,10 @@
 //! that is when the body ends, breaks off or is dropped, not when the head arrives. The place
 //! comes back however the call ends: with an answer, an error, a panic, or a caller who hung up.
 //!
+//! In front of an HTTP client, and around a server, give it the protocol of buttress-http: under
+//! the default, [`Plain`](buttress_core::Plain), the place comes back with the head of a response,
+//! whose body may stream on for long.
+//!
 //! The place is taken inside the call, before the inner service is asked whether it is ready: a
 //! call that is refused holds nothing that another could use.
 //!

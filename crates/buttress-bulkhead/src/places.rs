@@ -11,7 +11,10 @@ use std::{
 };
 
 use buttress_core::{End, Follower};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
+};
 
 /// The most places that a bulkhead can have.
 pub(crate) const MOST: usize = Semaphore::MAX_PERMITS;
@@ -43,11 +46,13 @@ impl Places {
     pub(crate) fn try_queue(&self) -> Option<Turn> {
         let in_line = self.queue.join()?;
         let free = Arc::clone(&self.free);
-        Some(Turn(Box::pin(async move {
+        // Unconstrained: a task that has used up its turn on the runtime must queue all the same,
+        // or one that came later would be before it.
+        Some(Turn(Box::pin(unconstrained(async move {
             let place = free.acquire_owned().await.expect("nobody closes the semaphore");
             drop(in_line);
             Permit(place)
-        })))
+        }))))
     }
 
     /// The most calls at once.

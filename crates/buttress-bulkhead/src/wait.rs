@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -83,7 +83,11 @@ impl Wait {
         }
         let Some(until) = self.patience.until() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.instant())));
-        ready!(timer.as_mut().poll(cx));
+        // The clock as well as the timer: timers of one moment fire one after the other, and a
+        // limit outside may wake this task first. It would cut the call as if it had been made.
+        if timer.as_mut().poll(cx).is_pending() && !self.patience.is_pointless_at(Instant::now()) {
+            return Poll::Pending;
+        }
         self.turn = None;
         let kind = self.patience.ended_at(Instant::now(), self.shared.places.limit());
         Poll::Ready(Err(self.shared.reject(kind)))

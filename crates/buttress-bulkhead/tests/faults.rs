@@ -186,3 +186,26 @@ async fn a_full_bulkhead_that_waits_for_an_inner_service_that_is_not_ready() {
     inner.set_readiness(Readiness::Ready);
     assert_pending!(task::spawn(service.call(())).poll());
 }
+
+/// A limit outside may be polled before the queue's own timer has fired, though both are of one
+/// moment. It must not look as if the dependency had been called and had taken too long.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_outlived_its_deadline_blames_nobody_else() {
+    let layer = BulkheadLayer::builder().max_concurrent(1).max_wait(60 * SECOND).build().unwrap();
+    let (probe, inner) = Probe::new(|_: ()| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    let mut first = task::spawn(service.call(()));
+    assert_pending!(first.poll());
+    let deadline = Deadline::after(SECOND);
+    let mut waiting = task::spawn(Deadline::scope(Some(deadline), || service.call(())));
+    assert_pending!(waiting.poll());
+
+    // The first poll moves the clock, and only what follows it fires the timers.
+    let mut step = task::spawn(advance(SECOND));
+    assert_pending!(step.poll());
+    assert!(!waiting.is_woken(), "its timer has not fired");
+    let error = assert_ready!(waiting.poll()).unwrap_err();
+    let kind = Rejection::find(error.as_ref()).expect("a rejection").kind();
+    assert_eq!(kind, &RejectionKind::DeadlineExceeded { called: false });
+    assert_eq!(inner.calls(), 1);
+}

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use crate::Rejection;
+use crate::{Judgement, Rejection};
 
 /// Something that happened in a layer, said once, to its [`Observer`](crate::Observer).
 ///
@@ -50,6 +50,8 @@ pub enum EventKind<'a> {
     },
     /// A fallback is about to step in for this failure.
     FallingBack {
+        /// What was judged of the call.
+        judgement: Judgement,
         /// The error that the call ended with; none if it ended with a response.
         cause: Option<&'a (dyn Error + 'static)>,
     },

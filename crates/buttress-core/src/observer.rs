@@ -63,9 +63,10 @@ impl Observer for Tracing {
             EventKind::CircuitChanged { from, to } => {
                 tracing::warn!(target: "buttress", layer, name, %from, %to, "circuit changed");
             }
-            EventKind::FallingBack { cause } => {
+            EventKind::FallingBack { judgement, cause } => {
+                let outcome = judgement.outcome;
                 let cause = cause.map(tracing::field::display::<&(dyn Error + 'static)>);
-                tracing::debug!(target: "buttress", layer, name, cause, "falling back");
+                tracing::debug!(target: "buttress", layer, name, ?outcome, cause, "falling back");
             }
             EventKind::Served { tier } => {
                 tracing::debug!(target: "buttress", layer, name, tier, "served degraded");

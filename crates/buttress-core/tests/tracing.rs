@@ -7,7 +7,7 @@ use std::{
 };
 
 use buttress_core::{
-    CircuitState, Event, EventKind, GaveUp, Observer, Rejection, RejectionKind, Tracing,
+    CircuitState, Event, EventKind, GaveUp, Judgement, Observer, Rejection, RejectionKind, Tracing,
 };
 
 #[derive(Clone, Default)]
@@ -43,7 +43,7 @@ fn each_event_is_one_line_with_its_layer_and_name() {
         EventKind::Retrying { attempt: 2, delay: Duration::ZERO, cause: None },
         EventKind::GaveUp { attempts: 3, why: GaveUp::Attempts },
         EventKind::CircuitChanged { from: CircuitState::Closed, to: CircuitState::Open },
-        EventKind::FallingBack { cause: Some(&down) },
+        EventKind::FallingBack { judgement: Judgement::FAILURE, cause: Some(&down) },
         EventKind::Served { tier: "trending" },
         EventKind::TierFailed { tier: "trending", cause: &down },
         EventKind::Injected { fault: "latency" },
@@ -66,7 +66,7 @@ fn each_event_is_one_line_with_its_layer_and_name() {
             format!("DEBUG buttress: retrying {who} attempt=2 delay=0ns"),
             format!("DEBUG buttress: gave up {who} attempts=3 why=no attempts left"),
             format!("WARN buttress: circuit changed {who} from=closed to=open"),
-            format!("DEBUG buttress: falling back {who} cause=down"),
+            format!("DEBUG buttress: falling back {who} outcome=Failure cause=down"),
             format!(r#"DEBUG buttress: served degraded {who} tier="trending""#),
             format!(r#"WARN buttress: tier failed {who} tier="trending" cause=down"#),
             format!(r#"DEBUG buttress: fault injected {who} fault="latency""#),

@@ -30,6 +30,13 @@
 //! - The *bulkhead* holds a place for as long as an attempt runs, its body included.
 //! - The limit of one *attempt* is what the breaker judges a hung dependency by.
 //!
+//! # If the compiler says "implementation of `From` is not general enough"
+//!
+//! It meets a `Service` whose error is `BoxError` already, inside an `async` block that must be
+//! `Send`. The limitation is the compiler's, and tower's own layers meet it too. Give the
+//! innermost service an error type of its own, as clients have, or box it by
+//! `BoxCloneSyncService`.
+//!
 //! # Example
 //!
 #![cfg_attr(feature = "full", doc = "```")]

@@ -440,3 +440,20 @@ fn the_counters_come_out_exact_under_threads() {
         assert_eq!(pair[0].to, pair[1].from);
     }
 }
+
+/// A success that comes between the last look at the count and the trip prevents it. The clock is
+/// asked just there.
+#[test]
+fn a_success_in_the_last_moment_prevents_the_trip() {
+    let circuit = Circuit::new(settings(2));
+    let base = Instant::now();
+    let admit = || circuit.admit(|| base).unwrap();
+    let (success, last) = (admit(), admit());
+    circuit.settle(admit(), Outcome::Failure, || base);
+    circuit.settle(last, Outcome::Failure, || {
+        circuit.settle(success, Outcome::Success, || base);
+        base
+    });
+    let snapshot = circuit.snapshot(|| base);
+    assert_eq!((snapshot.state, snapshot.failures), (Closed, 1));
+}
