@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use buttress_core::{
-    CircuitState, Classified, ConfigError, Event, EventKind, Observer, Outcome, Plain, Rejection,
-    RejectionKind, Tracing,
+    CircuitState, Classified, ConfigError, EventKind, Observer, Outcome, Plain, Rejection,
+    RejectionKind, Reporter,
 };
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -46,15 +46,14 @@ pub struct BreakerLayer<P = Plain> {
 /// What every service and every call of one layer share.
 pub(crate) struct Shared {
     circuit: Circuit,
-    name: Arc<str>,
-    observer: Arc<dyn Observer>,
+    reporter: Reporter,
 }
 
 impl BreakerLayer {
     /// A layer with every [setting](crate#settings) at its default.
     pub fn new() -> Self {
-        let BreakerLayerBuilder { settings, name, observer, protocol } = Self::builder();
-        Self::with(settings, name, observer, protocol)
+        let BreakerLayerBuilder { settings, reporter, protocol } = Self::builder();
+        Self::with(settings, reporter, protocol)
     }
 
     /// A builder; see the [table of settings](crate#settings).
@@ -67,8 +66,7 @@ impl BreakerLayer {
                 close_after: 1,
                 probe_lease: PROBE_LEASE,
             },
-            name: Arc::from(LAYER),
-            observer: Arc::new(Tracing),
+            reporter: Reporter::new(LAYER),
             protocol: Plain,
         }
     }
@@ -81,9 +79,9 @@ impl Default for BreakerLayer {
 }
 
 impl<P> BreakerLayer<P> {
-    fn with(settings: Settings, name: Arc<str>, observer: Arc<dyn Observer>, protocol: P) -> Self {
+    fn with(settings: Settings, reporter: Reporter, protocol: P) -> Self {
         let circuit = Circuit::new(settings);
-        Self { shared: Arc::new(Shared { circuit, name, observer }), protocol }
+        Self { shared: Arc::new(Shared { circuit, reporter }), protocol }
     }
 
     /// A view of the circuit, for whoever operates it.
@@ -95,17 +93,15 @@ impl<P> BreakerLayer<P> {
 impl<P: Clone> BreakerLayer<P> {
     /// A layer of the same settings, name and observer with a circuit of its own, closed.
     pub fn isolated(&self) -> Self {
-        let Shared { circuit, name, observer } = &*self.shared;
-        let (name, observer) = (Arc::clone(name), Arc::clone(observer));
-        Self::with(*circuit.settings(), name, observer, self.protocol.clone())
+        let Shared { circuit, reporter } = &*self.shared;
+        Self::with(*circuit.settings(), reporter.clone(), self.protocol.clone())
     }
 }
 
 /// Builds a [`BreakerLayer`].
 pub struct BreakerLayerBuilder<P = Plain> {
     settings: Settings,
-    name: Arc<str>,
-    observer: Arc<dyn Observer>,
+    reporter: Reporter,
     protocol: P,
 }
 
@@ -150,8 +146,8 @@ impl<P> BreakerLayerBuilder<P> {
 
     /// Judges and follows responses by this protocol. Default: [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> BreakerLayerBuilder<Q> {
-        let Self { settings, name, observer, protocol: _ } = self;
-        BreakerLayerBuilder { settings, name, observer, protocol }
+        let Self { settings, reporter, protocol: _ } = self;
+        BreakerLayerBuilder { settings, reporter, protocol }
     }
 
     /// Judges results by this classifier, often a closure, in place of the protocol's. Default:
@@ -159,20 +155,20 @@ impl<P> BreakerLayerBuilder<P> {
     ///
     /// Only its outcome counts here. A [protocol](Self::protocol) that is set later replaces it.
     pub fn classify<C>(self, classifier: C) -> BreakerLayerBuilder<Classified<P, C>> {
-        let Self { settings, name, observer, protocol } = self;
+        let Self { settings, reporter, protocol } = self;
         let protocol = Classified::new(protocol, classifier);
-        BreakerLayerBuilder { settings, name, observer, protocol }
+        BreakerLayerBuilder { settings, reporter, protocol }
     }
 
     /// Names the layer in errors and events. Default: `"breaker"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Arc::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
@@ -182,7 +178,7 @@ impl<P> BreakerLayerBuilder<P> {
     ///
     /// [`ConfigError`] if a count is outside its range, or `open_for` or `probe_lease` is zero.
     pub fn build(self) -> Result<BreakerLayer<P>, ConfigError> {
-        let Self { settings, name, observer, protocol } = self;
+        let Self { settings, reporter, protocol } = self;
         for (setting, count, most) in [
             ("consecutive_failures", settings.consecutive_failures, MOST_FAILURES),
             ("probes", settings.probes, MOST_PROBES),
@@ -192,7 +188,7 @@ impl<P> BreakerLayerBuilder<P> {
         }
         ConfigError::check_not_zero("open_for", settings.open_for)?;
         ConfigError::check_not_zero("probe_lease", settings.probe_lease)?;
-        Ok(BreakerLayer::with(settings, name, observer, protocol))
+        Ok(BreakerLayer::with(settings, reporter, protocol))
     }
 }
 
@@ -208,11 +204,11 @@ impl Shared {
     pub(crate) fn reject(&self, refused: Refused) -> Rejection {
         let Refused { retry_after, failures } = refused;
         let kind = RejectionKind::CircuitOpen { failures };
-        let mut rejection = Rejection::new(LAYER, Arc::clone(&self.name), kind);
+        let mut rejection = self.reporter.rejection(kind);
         if let Some(delay) = retry_after {
             rejection = rejection.with_retry_after(delay);
         }
-        self.observe(EventKind::Rejected(&rejection));
+        self.reporter.report(EventKind::Rejected(&rejection));
         rejection
     }
 
@@ -237,12 +233,8 @@ impl Shared {
     /// Tells the observer of the changes that it was not told of.
     pub(crate) fn tell(&self) {
         self.circuit.tell(|change| {
-            self.observe(EventKind::CircuitChanged { from: change.from, to: change.to });
+            self.reporter.report(EventKind::CircuitChanged { from: change.from, to: change.to });
         });
-    }
-
-    fn observe(&self, kind: EventKind<'_>) {
-        self.observer.observe(&Event::new(LAYER, &self.name, kind));
     }
 }
 
@@ -263,7 +255,7 @@ impl<P> fmt::Debug for BreakerLayer<P> {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("settings", self.circuit.settings())
             .finish_non_exhaustive()
     }
@@ -272,7 +264,7 @@ impl fmt::Debug for Shared {
 impl<P> fmt::Debug for BreakerLayerBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

@@ -369,9 +369,9 @@ async fn the_call_goes_before_its_outcome_counts() {
     let (handle, seen) = (layer.handle(), Arc::new(AtomicU32::new(u32::MAX)));
     let (of_call, at_drop) = (handle.clone(), Arc::clone(&seen));
     let mut service = layer.layer(service_fn(move |_: ()| {
-        let sees = Sees(of_call.clone(), Arc::clone(&at_drop));
+        let witness = Sees(of_call.clone(), Arc::clone(&at_drop));
         async move {
-            let _sees = sees;
+            let _witness = witness;
             pending::<Result<(), Infallible>>().await
         }
     }));

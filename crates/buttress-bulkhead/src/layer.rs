@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{
-    ConfigError, Event, EventKind, Observer, Plain, Rejection, RejectionKind, Tracing,
-};
+use buttress_core::{ConfigError, Observer, Plain, Rejection, RejectionKind, Reporter};
 use tower_layer::Layer;
 
 use crate::{
@@ -36,9 +34,7 @@ pub(crate) struct Shared {
     pub(crate) places: Places,
     pub(crate) max_wait: Duration,
     rejected: AtomicU64,
-    name: Arc<str>,
-    // In an Arc, for `isolated` shares it.
-    observer: Arc<dyn Observer>,
+    reporter: Reporter,
 }
 
 impl BulkheadLayer {
@@ -57,8 +53,7 @@ impl BulkheadLayer {
             max_concurrent: None,
             max_wait: Duration::ZERO,
             max_queue: None,
-            name: Arc::from(LAYER),
-            observer: Arc::new(Tracing),
+            reporter: Reporter::new(LAYER),
             protocol: Plain,
         }
     }
@@ -75,13 +70,12 @@ impl<P> BulkheadLayer<P> {
     where
         P: Clone,
     {
-        let Shared { places, max_wait, name, observer, rejected: _ } = &*self.shared;
+        let Shared { places, max_wait, reporter, rejected: _ } = &*self.shared;
         let shared = Shared {
             places: Places::new(places.limit(), places.max_queue()),
             max_wait: *max_wait,
             rejected: AtomicU64::new(0),
-            name: Arc::clone(name),
-            observer: Arc::clone(observer),
+            reporter: reporter.clone(),
         };
         Self { shared: Arc::new(shared), protocol: self.protocol.clone() }
     }
@@ -92,8 +86,7 @@ pub struct BulkheadLayerBuilder<P = Plain> {
     max_concurrent: Option<usize>,
     max_wait: Duration,
     max_queue: Option<usize>,
-    name: Arc<str>,
-    observer: Arc<dyn Observer>,
+    reporter: Reporter,
     protocol: P,
 }
 
@@ -121,19 +114,19 @@ impl<P> BulkheadLayerBuilder<P> {
 
     /// Follows responses by this protocol. Default: [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> BulkheadLayerBuilder<Q> {
-        let Self { max_concurrent, max_wait, max_queue, name, observer, protocol: _ } = self;
-        BulkheadLayerBuilder { max_concurrent, max_wait, max_queue, name, observer, protocol }
+        let Self { max_concurrent, max_wait, max_queue, reporter, protocol: _ } = self;
+        BulkheadLayerBuilder { max_concurrent, max_wait, max_queue, reporter, protocol }
     }
 
     /// Names the layer in errors and events. Default: `"bulkhead"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Arc::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
@@ -144,7 +137,7 @@ impl<P> BulkheadLayerBuilder<P> {
     /// [`ConfigError`] if `max_concurrent` is not set, is zero, or is more than a semaphore can
     /// count (`usize::MAX / 8`); if `max_queue` is zero, or set while `max_wait` is zero.
     pub fn build(self) -> Result<BulkheadLayer<P>, ConfigError> {
-        let Self { max_concurrent, max_wait, max_queue, name, observer, protocol } = self;
+        let Self { max_concurrent, max_wait, max_queue, reporter, protocol } = self;
         let Some(limit) = max_concurrent else {
             let allowed = format!("from 1 to {}", places::MOST);
             return Err(ConfigError::new("max_concurrent", "not set", allowed));
@@ -161,8 +154,7 @@ impl<P> BulkheadLayerBuilder<P> {
             places: Places::new(limit, max_queue.unwrap_or(limit)),
             max_wait,
             rejected: AtomicU64::new(0),
-            name,
-            observer,
+            reporter,
         };
         Ok(BulkheadLayer { shared: Arc::new(shared), protocol })
     }
@@ -172,10 +164,7 @@ impl Shared {
     /// Makes the rejection, counts it, and tells the observer of it.
     pub(crate) fn reject(&self, kind: RejectionKind) -> Rejection {
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        let rejection = Rejection::new(LAYER, Arc::clone(&self.name), kind);
-        let event = Event::new(LAYER, &self.name, EventKind::Rejected(&rejection));
-        self.observer.observe(&event);
-        rejection
+        self.reporter.reject(kind)
     }
 
     /// Rejects because there is no place, neither to be in nor to wait in.
@@ -209,7 +198,7 @@ impl<P> fmt::Debug for BulkheadLayer<P> {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("max_concurrent", &self.places.limit())
             .field("max_wait", &self.max_wait)
             .field("max_queue", &self.places.max_queue())
@@ -220,7 +209,7 @@ impl fmt::Debug for Shared {
 impl<P> fmt::Debug for BulkheadLayerBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("max_concurrent", &self.max_concurrent)
             .field("max_wait", &self.max_wait)
             .field("max_queue", &self.max_queue)

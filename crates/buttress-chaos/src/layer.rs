@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use buttress_core::{Event, EventKind, Observer, Randomness, Rejection, RejectionKind, Tracing};
+use buttress_core::{EventKind, Observer, Randomness, Rejection, RejectionKind, Reporter};
 use tower_layer::Layer;
 
 use crate::{Chaos, ChaosHandle, Faults, faults::Injection, handle::Switch};
@@ -23,8 +23,7 @@ pub struct ChaosLayer {
 pub(crate) struct Shared {
     pub(crate) switch: Switch,
     rng: Randomness,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    reporter: Reporter,
 }
 
 impl ChaosLayer {
@@ -38,8 +37,7 @@ impl ChaosLayer {
         ChaosLayerBuilder {
             faults: Faults::none(),
             rng: Randomness::default(),
-            name: Arc::from(LAYER),
-            observer: Box::new(Tracing),
+            reporter: Reporter::new(LAYER),
         }
     }
 
@@ -53,8 +51,7 @@ impl ChaosLayer {
 pub struct ChaosLayerBuilder {
     faults: Faults,
     rng: Randomness,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    reporter: Reporter,
 }
 
 impl ChaosLayerBuilder {
@@ -75,20 +72,20 @@ impl ChaosLayerBuilder {
 
     /// Names the layer in errors and events. Default: `"chaos"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Box::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
     /// Builds the layer. There is nothing to refuse: [`Faults`] were checked when they were made.
     pub fn build(self) -> ChaosLayer {
-        let Self { faults, rng, name, observer } = self;
-        let shared = Shared { switch: Switch::new(faults), rng, name, observer };
+        let Self { faults, rng, reporter } = self;
+        let shared = Shared { switch: Switch::new(faults), rng, reporter };
         ChaosLayer { shared: Arc::new(shared) }
     }
 }
@@ -110,11 +107,11 @@ impl Shared {
     /// Makes the error and tells the observer of it.
     pub(crate) fn fail(&self) -> Rejection {
         self.injected("error");
-        Rejection::new(LAYER, Arc::clone(&self.name), RejectionKind::Injected)
+        self.reporter.rejection(RejectionKind::Injected)
     }
 
     fn injected(&self, fault: &str) {
-        self.observer.observe(&Event::new(LAYER, &self.name, EventKind::Injected { fault }));
+        self.reporter.report(EventKind::Injected { fault });
     }
 }
 
@@ -135,7 +132,7 @@ impl fmt::Debug for ChaosLayer {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChaosLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("in_force", &self.switch.in_force())
             .field("rng", &self.rng)
             .finish_non_exhaustive()
@@ -145,7 +142,7 @@ impl fmt::Debug for Shared {
 impl fmt::Debug for ChaosLayerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChaosLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("faults", &self.faults)
             .field("rng", &self.rng)
             .finish_non_exhaustive()

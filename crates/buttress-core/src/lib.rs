@@ -15,6 +15,7 @@
 //! | [`Substitute`] | how an answer of a fallback stands in for the original, marked as degraded |
 //! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
 //! | [`Event`], [`Observer`] | what happened, typed and once, for logs, metrics and tests |
+//! | [`Reporter`] | what one layer says, in its own name |
 //! | [`Randomness`] | jitter and fault draws, seedable |
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
@@ -31,6 +32,7 @@ mod randomness;
 mod ready;
 mod rejection;
 mod repeat;
+mod reporter;
 
 pub use config::ConfigError;
 pub use deadline::Deadline;
@@ -44,6 +46,7 @@ pub use randomness::Randomness;
 pub use ready::ReadyCall;
 pub use rejection::{Phase, Rejection, RejectionKind};
 pub use repeat::{Repeat, Repeatability, Repeated};
+pub use reporter::Reporter;
 
 /// The error type of every Buttress layer.
 ///

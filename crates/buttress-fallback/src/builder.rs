@@ -7,7 +7,7 @@ use std::{
 };
 
 use buttress_core::{
-    BoxError, Classified, ConfigError, Judgement, Observer, Plain, ReadyCall, Tracing,
+    BoxError, Classified, ConfigError, Judgement, Observer, Plain, ReadyCall, Reporter,
 };
 use tower_service::Service;
 
@@ -23,12 +23,11 @@ use crate::{
 /// The first tier decides what all of them answer. Tiers are tried in the order in which they
 /// are added.
 pub struct FallbackLayerBuilder<V, Alt, P = Plain, K = Nothing> {
-    name: Arc<str>,
+    reporter: Reporter,
     tiers: Vec<Tier<V, Alt>>,
     // The first tier that took a name which was taken.
     twice: Option<ConfigError>,
     when: Box<When>,
-    observer: Box<dyn Observer>,
     protocol: P,
     keep: K,
 }
@@ -36,11 +35,10 @@ pub struct FallbackLayerBuilder<V, Alt, P = Plain, K = Nothing> {
 impl<Alt> FallbackLayerBuilder<(), Alt> {
     pub(crate) fn new() -> Self {
         Self {
-            name: Arc::from(LAYER),
+            reporter: Reporter::new(LAYER),
             tiers: Vec::new(),
             twice: None,
             when: Box::new(leaves_no_answer),
-            observer: Box::new(Tracing),
             protocol: Plain,
             keep: Nothing,
         }
@@ -53,9 +51,9 @@ impl<Alt: 'static, P> FallbackLayerBuilder<(), Alt, P> {
     /// Say it before the tiers that look at it; those added earlier are shown `&()`. Default:
     /// nothing is kept.
     pub fn keep<Req, K: Keep<Req>>(self, keep: K) -> FallbackLayerBuilder<K::View, Alt, P, K> {
-        let Self { name, tiers, twice, when, observer, protocol, keep: _ } = self;
+        let Self { reporter, tiers, twice, when, protocol, keep: _ } = self;
         let tiers = tiers.into_iter().map(Tier::overlook).collect();
-        FallbackLayerBuilder { name, tiers, twice, when, observer, protocol, keep }
+        FallbackLayerBuilder { reporter, tiers, twice, when, protocol, keep }
     }
 }
 
@@ -137,13 +135,13 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
 
     /// Names the layer in events and in the mark. Default: `"fallback"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Box::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
@@ -153,7 +151,7 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
     ///
     /// [`ConfigError`] if there is no tier, or if two of them have the same name.
     pub fn build(self) -> Result<FallbackLayer<V, Alt, P, K>, ConfigError> {
-        let Self { name, tiers, twice, when, observer, protocol, keep } = self;
+        let Self { reporter, tiers, twice, when, protocol, keep } = self;
         if let Some(error) = twice {
             return Err(error);
         }
@@ -161,7 +159,7 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
             let allowed = "said at least once, or `value` or `service`";
             return Err(ConfigError::new("respond_with", "never said", allowed));
         }
-        Ok(FallbackLayer::new(Shared { name, tiers, when, observer }, protocol, keep))
+        Ok(FallbackLayer::new(Shared { tiers, when, reporter }, protocol, keep))
     }
 
     fn tier(
@@ -179,16 +177,16 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
     }
 
     fn map_protocol<Q>(self, map: impl FnOnce(P) -> Q) -> FallbackLayerBuilder<V, Alt, Q, K> {
-        let Self { name, tiers, twice, when, observer, protocol, keep } = self;
+        let Self { reporter, tiers, twice, when, protocol, keep } = self;
         let protocol = map(protocol);
-        FallbackLayerBuilder { name, tiers, twice, when, observer, protocol, keep }
+        FallbackLayerBuilder { reporter, tiers, twice, when, protocol, keep }
     }
 }
 
 impl<V, Alt, P, K> fmt::Debug for FallbackLayerBuilder<V, Alt, P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("tiers", &self.tiers)
             .finish_non_exhaustive()
     }

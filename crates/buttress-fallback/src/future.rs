@@ -65,7 +65,7 @@ where
             match ended {
                 StateOwned::Calling { view, .. } if this.shared.steps_in(&judgement, error) => {
                     let cause = error.map(|error| error.as_ref() as _);
-                    this.shared.observe(EventKind::FallingBack { judgement, cause });
+                    this.shared.reporter.report(EventKind::FallingBack { judgement, cause });
                     let descent = Box::new(Descent::new(result, judgement, view));
                     this.state.set(State::Falling(descent));
                 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use buttress_core::{BoxError, Event, EventKind, Judgement, Observer, Outcome, Plain};
+use buttress_core::{BoxError, Judgement, Outcome, Plain, Reporter};
 use tower_layer::Layer;
 
 use crate::{Fallback, FallbackLayerBuilder, Nothing, tier::Tier};
@@ -23,10 +23,9 @@ pub struct FallbackLayer<V, Alt, P = Plain, K = Nothing> {
 
 /// What every service and every call of one layer share.
 pub(crate) struct Shared<V, Alt> {
-    pub(crate) name: Arc<str>,
     pub(crate) tiers: Vec<Tier<V, Alt>>,
     pub(crate) when: Box<When>,
-    pub(crate) observer: Box<dyn Observer>,
+    pub(crate) reporter: Reporter,
 }
 
 /// Says of a call that did not succeed whether there is to be an alternative.
@@ -49,10 +48,6 @@ impl<V, Alt> Shared<V, Alt> {
     /// Whether the tiers are asked. A success is never theirs, whatever the predicate says.
     pub(crate) fn steps_in(&self, judgement: &Judgement, error: Option<&BoxError>) -> bool {
         judgement.outcome != Outcome::Success && (self.when)(judgement, error)
-    }
-
-    pub(crate) fn observe(&self, kind: EventKind<'_>) {
-        self.observer.observe(&Event::new(LAYER, &self.name, kind));
     }
 }
 
@@ -85,7 +80,7 @@ impl<V, Alt, P, K> fmt::Debug for FallbackLayer<V, Alt, P, K> {
 impl<V, Alt> fmt::Debug for Shared<V, Alt> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("tiers", &self.tiers)
             .finish_non_exhaustive()
     }

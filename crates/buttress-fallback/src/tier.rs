@@ -74,12 +74,15 @@ impl<Res, V, Alt> Descent<Res, V, Alt> {
             self.serving = None;
             match result {
                 Ok(alternative) => {
-                    shared.observe(EventKind::Served { tier: name });
-                    let degraded = Degraded::new(Arc::clone(&shared.name), Arc::clone(name));
+                    shared.reporter.report(EventKind::Served { tier: name });
+                    let degraded =
+                        Degraded::new(Arc::clone(shared.reporter.name()), Arc::clone(name));
                     return Poll::Ready(Some((alternative, degraded)));
                 }
                 Err(error) => {
-                    shared.observe(EventKind::TierFailed { tier: name, cause: error.as_ref() });
+                    shared
+                        .reporter
+                        .report(EventKind::TierFailed { tier: name, cause: error.as_ref() });
                     self.tier += 1;
                 }
             }

@@ -103,12 +103,12 @@ where
         let now = Instant::now();
         match shared.policy.decide(&failed, self.deadline, now, &shared.randomness) {
             Decision::Stop(why) => {
-                shared.observe(EventKind::GaveUp { attempts: self.current, why });
+                shared.reporter.report(EventKind::GaveUp { attempts: self.current, why });
                 Err(result)
             }
             Decision::Retry { delay, backoff } => {
                 let cause = result.as_ref().err().map(|error| error.as_ref() as _);
-                shared.observe(EventKind::Retrying { attempt: self.current, delay, cause });
+                shared.reporter.report(EventKind::Retrying { attempt: self.current, delay, cause });
                 self.backoff = Some(backoff);
                 // A response is dropped here, before the wait: its connection is free for others
                 // in the meantime. An error is kept.

@@ -2,9 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use buttress_core::{
-    Classified, ConfigError, Event, EventKind, Observer, Plain, Randomness, Tracing,
-};
+use buttress_core::{Classified, ConfigError, Observer, Plain, Randomness, Reporter};
 use tower_layer::Layer;
 
 use crate::{Backoff, Jitter, JitteredRetry, decision::Policy};
@@ -29,8 +27,7 @@ pub struct JitteredRetryLayer<P = Plain> {
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) randomness: Randomness,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    pub(crate) reporter: Reporter,
 }
 
 impl JitteredRetryLayer {
@@ -53,8 +50,7 @@ impl JitteredRetryLayer {
                 jitter: Jitter::default(),
             },
             randomness: Randomness::default(),
-            name: Arc::from(LAYER),
-            observer: Box::new(Tracing),
+            reporter: Reporter::new(LAYER),
             protocol: Plain,
         }
     }
@@ -64,8 +60,7 @@ impl JitteredRetryLayer {
 pub struct JitteredRetryLayerBuilder<P = Plain> {
     policy: Policy,
     randomness: Randomness,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    reporter: Reporter,
     protocol: P,
 }
 
@@ -116,13 +111,13 @@ impl<P> JitteredRetryLayerBuilder<P> {
 
     /// Names the layer in events. Default: `"retry"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Box::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
@@ -133,26 +128,19 @@ impl<P> JitteredRetryLayerBuilder<P> {
     /// [`ConfigError`] if `max_attempts` is zero or above 100, or if the backoff's base is zero,
     /// its cap below its base, or its factor below 1 or not finite.
     pub fn build(self) -> Result<JitteredRetryLayer<P>, ConfigError> {
-        let Self { policy, randomness, name, observer, protocol } = self;
+        let Self { policy, randomness, reporter, protocol } = self;
         // Where a count does not fit it is too large anyway.
         let attempts = usize::try_from(policy.max_attempts).unwrap_or(usize::MAX);
         ConfigError::check_count("max_attempts", attempts, MOST_ATTEMPTS)?;
         policy.backoff.check()?;
-        let shared = Arc::new(Shared { policy, randomness, name, observer });
+        let shared = Arc::new(Shared { policy, randomness, reporter });
         Ok(JitteredRetryLayer { shared, protocol })
     }
 
     fn map_protocol<Q>(self, map: impl FnOnce(P) -> Q) -> JitteredRetryLayerBuilder<Q> {
-        let Self { policy, randomness, name, observer, protocol } = self;
+        let Self { policy, randomness, reporter, protocol } = self;
         let protocol = map(protocol);
-        JitteredRetryLayerBuilder { policy, randomness, name, observer, protocol }
-    }
-}
-
-impl Shared {
-    /// Tells the observer.
-    pub(crate) fn observe(&self, kind: EventKind<'_>) {
-        self.observer.observe(&Event::new(LAYER, &self.name, kind));
+        JitteredRetryLayerBuilder { policy, randomness, reporter, protocol }
     }
 }
 
@@ -173,7 +161,7 @@ impl<P> fmt::Debug for JitteredRetryLayer<P> {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JitteredRetryLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
@@ -182,7 +170,7 @@ impl fmt::Debug for Shared {
 impl<P> fmt::Debug for JitteredRetryLayerBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JitteredRetryLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

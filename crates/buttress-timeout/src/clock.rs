@@ -34,7 +34,7 @@ impl Clock {
             Some(limit) => RejectionKind::TimedOut { phase: Phase::Overall, limit },
             None => RejectionKind::DeadlineExceeded { called: true },
         };
-        self.shared.reject(kind)
+        self.shared.reporter.reject(kind)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use buttress_core::{
-    ConfigError, Event, EventKind, Observer, Plain, Rejection, RejectionKind, Tracing,
-};
+use buttress_core::{ConfigError, Observer, Plain, Reporter};
 use tower_layer::Layer;
 
 use crate::{Fixed, Timeout};
@@ -23,8 +21,7 @@ pub struct TimeoutLayer<P = Plain, A = Fixed> {
 /// What every service and every call of one layer share.
 pub(crate) struct Shared {
     pub(crate) overall: Option<Duration>,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    pub(crate) reporter: Reporter,
 }
 
 impl TimeoutLayer {
@@ -41,8 +38,7 @@ impl TimeoutLayer {
     pub fn builder() -> TimeoutLayerBuilder {
         TimeoutLayerBuilder {
             overall: None,
-            name: Arc::from(LAYER),
-            observer: Box::new(Tracing),
+            reporter: Reporter::new(LAYER),
             protocol: Plain,
             allowance: Fixed,
         }
@@ -52,8 +48,7 @@ impl TimeoutLayer {
 /// Builds a [`TimeoutLayer`].
 pub struct TimeoutLayerBuilder<P = Plain, A = Fixed> {
     overall: Option<Duration>,
-    name: Arc<str>,
-    observer: Box<dyn Observer>,
+    reporter: Reporter,
     protocol: P,
     allowance: A,
 }
@@ -70,25 +65,25 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     /// [`overall`](Self::overall) holds. A request that is allowed no time at all is refused.
     /// Default: no difference between requests.
     pub fn per_request<B>(self, allowance: B) -> TimeoutLayerBuilder<P, B> {
-        let Self { overall, name, observer, protocol, allowance: _ } = self;
-        TimeoutLayerBuilder { overall, name, observer, protocol, allowance }
+        let Self { overall, reporter, protocol, allowance: _ } = self;
+        TimeoutLayerBuilder { overall, reporter, protocol, allowance }
     }
 
     /// Follows responses by this protocol. Default: [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> TimeoutLayerBuilder<Q, A> {
-        let Self { overall, name, observer, protocol: _, allowance } = self;
-        TimeoutLayerBuilder { overall, name, observer, protocol, allowance }
+        let Self { overall, reporter, protocol: _, allowance } = self;
+        TimeoutLayerBuilder { overall, reporter, protocol, allowance }
     }
 
     /// Names the layer in errors and events. Default: `"timeout"`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.reporter.set_name(name);
         self
     }
 
     /// Tells this observer what happens. Default: [`Tracing`].
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Box::new(observer);
+        self.reporter.set_observer(observer);
         self
     }
 
@@ -98,24 +93,14 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     ///
     /// [`ConfigError`] if `overall` is zero.
     pub fn build(self) -> Result<TimeoutLayer<P, A>, ConfigError> {
-        let Self { overall, name, observer, protocol, allowance } = self;
+        let Self { overall, reporter, protocol, allowance } = self;
         if let Some(overall) = overall {
             ConfigError::check_not_zero("overall", overall)?;
         }
         // Never is not a limit: no timer, and no deadline for those inside.
         let overall = overall.filter(|&limit| limit != Duration::MAX);
-        let shared = Arc::new(Shared { overall, name, observer });
+        let shared = Arc::new(Shared { overall, reporter });
         Ok(TimeoutLayer { shared, protocol, allowance })
-    }
-}
-
-impl Shared {
-    /// Makes the rejection and tells the observer of it.
-    pub(crate) fn reject(&self, kind: RejectionKind) -> Rejection {
-        let rejection = Rejection::new(LAYER, Arc::clone(&self.name), kind);
-        let event = Event::new(LAYER, &self.name, EventKind::Rejected(&rejection));
-        self.observer.observe(&event);
-        rejection
     }
 }
 
@@ -137,7 +122,7 @@ impl<P, A> fmt::Debug for TimeoutLayer<P, A> {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutLayer")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("overall", &self.overall)
             .finish_non_exhaustive()
     }
@@ -146,7 +131,7 @@ impl fmt::Debug for Shared {
 impl<P, A> fmt::Debug for TimeoutLayerBuilder<P, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutLayerBuilder")
-            .field("name", &self.name)
+            .field("name", self.reporter.name())
             .field("overall", &self.overall)
             .finish_non_exhaustive()
     }

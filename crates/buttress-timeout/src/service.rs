@@ -76,7 +76,7 @@ where
             Start::Bounded(bounds) => Some(bounds),
             Start::TooLate => {
                 let kind = RejectionKind::DeadlineExceeded { called: false };
-                return ResponseFuture::refused(self.shared.reject(kind));
+                return ResponseFuture::refused(self.shared.reporter.reject(kind));
             }
         };
         let clock = Clock::new(bounds, Arc::clone(&self.shared));
