@@ -119,7 +119,7 @@ async fn a_queue_does_not_wait_past_the_deadline_of_the_call() {
     assert_eq!(start.elapsed(), SECOND);
     assert_eq!((handle.calls(), places.queued()), (1, 0));
     // It is the queue that ended the wait, and not the limit outside that cut it.
-    let ended = "bulkhead bulkhead: rejected: the caller's deadline had passed before the call";
+    let ended = "bulkhead bulkhead: rejected: the deadline had passed before the call";
     assert_eq!(recorder.take(), [ended]);
     assert_eq!(circuit.snapshot().failures, 0, "nobody blames the dependency for the queue");
 }

@@ -1,7 +1,13 @@
 //! One deadline that travels with a call.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use pin_project::{pin_project, pinned_drop};
 use tokio::time::Instant;
 
 /// The longest time that is told apart from "never": thirty years, well inside what every
@@ -21,8 +27,8 @@ thread_local! {
 /// handler makes without anyone passing it on.
 ///
 /// The ambient deadline lives in the thread, for the length of one poll. Across a spawned task
-/// or a tower `Buffer` it is lost; capture [`Deadline::current`] before and [`Deadline::scope`]
-/// it after.
+/// or a tower `Buffer` it is lost; capture [`Deadline::current`] before, and carry it by
+/// [`Deadline::scoped`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -114,22 +120,77 @@ impl Deadline {
     /// Runs `f` with this ambient deadline, and restores the former one after it, also when `f`
     /// panics. `None` leaves the ambient deadline as it is.
     ///
-    /// The given deadline replaces the ambient one, it is not merged with it: whoever scopes has
-    /// merged already, by [`Deadline::sooner`], so that a child is never later than its parent.
+    /// Where there is an ambient deadline already the sooner of the two holds: a child is never
+    /// later than its parent. For a future use [`Deadline::scoped`].
     pub fn scope<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
-        let _restore = deadline.map(|deadline| Restore(replace(Some(deadline))));
+        let _restore = deadline.map(|deadline| {
+            let before = Self::current();
+            set(Self::sooner(Some(deadline), before));
+            Restore(before)
+        });
         f()
+    }
+
+    /// Runs a future with this ambient deadline: each of its polls, and its drop.
+    ///
+    /// It sets what [`Deadline::current`] says and does not cut the future; that is the business
+    /// of a `TimeoutLayer`. To carry a deadline into a spawned task:
+    ///
+    /// ```
+    /// use buttress_core::Deadline;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let work = async { Deadline::current() };
+    /// # let deadline = Deadline::after(std::time::Duration::from_secs(1));
+    /// # Deadline::scope(Some(deadline), || {
+    /// let carried = Deadline::scoped(Deadline::current(), work);
+    /// let task = tokio::spawn(carried);
+    /// # task
+    /// # }).await.unwrap();
+    /// # }
+    /// ```
+    pub fn scoped<F: Future>(deadline: Option<Self>, future: F) -> Scoped<F> {
+        Scoped { future: Some(future), deadline }
     }
 }
 
-fn replace(deadline: Option<Deadline>) -> Option<Deadline> {
-    CURRENT.try_with(|current| current.replace(deadline)).unwrap_or(None)
+fn set(deadline: Option<Deadline>) {
+    let _ = CURRENT.try_with(|current| current.set(deadline));
 }
 
 struct Restore(Option<Deadline>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        replace(self.0);
+        set(self.0);
+    }
+}
+
+/// A future that runs with an ambient deadline; made by [`Deadline::scoped`].
+#[pin_project(PinnedDrop)]
+#[derive(Debug)]
+pub struct Scoped<F> {
+    // None once it was dropped.
+    #[pin]
+    future: Option<F>,
+    deadline: Option<Deadline>,
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let future = this.future.as_pin_mut().expect("only its drop takes it");
+        Deadline::scope(*this.deadline, || future.poll(cx))
+    }
+}
+
+#[pinned_drop]
+impl<F> PinnedDrop for Scoped<F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        Deadline::scope(*this.deadline, || this.future.set(None));
     }
 }

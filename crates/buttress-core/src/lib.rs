@@ -35,7 +35,7 @@ mod repeat;
 mod reporter;
 
 pub use config::ConfigError;
-pub use deadline::Deadline;
+pub use deadline::{Deadline, Scoped};
 pub use degraded::{Degraded, Substitute};
 pub use event::{CircuitState, Event, EventKind, GaveUp};
 pub use follow::{End, Follow, Follower};

@@ -27,7 +27,7 @@ pub struct ReadyCall<S: Service<Req>, Req> {
     state: State<S, Req>,
 }
 
-#[pin_project(project = StateProj)]
+#[pin_project(project = StateProj, project_replace = StateOwned)]
 enum State<S: Service<Req>, Req> {
     Calling {
         #[pin]
@@ -41,8 +41,7 @@ enum State<S: Service<Req>, Req> {
 
 struct Waiting<S, Req> {
     service: S,
-    // Taken when the service is ready, and only then.
-    request: Option<Req>,
+    request: Req,
 }
 
 impl<S, Req> ReadyCall<S, Req>
@@ -59,7 +58,7 @@ where
             Poll::Pending => {
                 let fresh = service.clone();
                 let service = mem::replace(service, fresh);
-                State::Waiting(Box::new(Waiting { service, request: Some(request) }))
+                State::Waiting(Box::new(Waiting { service, request }))
             }
         };
         Self { state }
@@ -84,15 +83,13 @@ impl<S: Service<Req>, Req> Future for ReadyCall<S, Req> {
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => return future.poll(cx),
                 StateProj::Waiting(waiting) => {
-                    if let Err(error) = ready!(waiting.service.poll_ready(cx)) {
-                        this.state.set(State::Unready(None));
-                        return Poll::Ready(Err(error));
-                    }
-                    let Some(request) = waiting.request.take() else {
-                        // `call` panicked in an earlier poll; there is nothing left to send.
-                        return Poll::Pending;
-                    };
-                    let future = waiting.service.call(request);
+                    let ready = ready!(waiting.service.poll_ready(cx));
+                    // Over, should the call panic.
+                    let waiting = this.state.as_mut().project_replace(State::Unready(None));
+                    let StateOwned::Waiting(waiting) = waiting else { continue };
+                    ready?;
+                    let Waiting { mut service, request } = *waiting;
+                    let future = service.call(request);
                     this.state.set(State::Calling { future });
                 }
                 StateProj::Unready(error) => {

@@ -42,7 +42,8 @@ pub enum RejectionKind {
         /// The limit of that phase.
         limit: Duration,
     },
-    /// The deadline that came with the call passed.
+    /// The deadline of the call passed: one that came with it, or the end of its own allowance
+    /// where that was no time at all.
     DeadlineExceeded {
         /// Whether the inner service had been called: a call that was cut says something about
         /// the dependency, one that was refused at the door does not.
@@ -171,10 +172,10 @@ impl fmt::Display for RejectionKind {
         match self {
             Self::TimedOut { phase, limit } => write!(f, "{phase} limit of {limit:?} passed"),
             Self::DeadlineExceeded { called: true } => {
-                f.write_str("the caller's deadline passed during the call")
+                f.write_str("the deadline passed during the call")
             }
             Self::DeadlineExceeded { called: false } => {
-                f.write_str("the caller's deadline had passed before the call")
+                f.write_str("the deadline had passed before the call")
             }
             Self::CircuitOpen { failures } => {
                 write!(f, "circuit open after {failures} failures in a row")

@@ -32,6 +32,9 @@ async fn scopes_nest_and_restore() {
         Deadline::scope(Some(inner), || assert_eq!(Deadline::current(), Some(inner)));
         assert_eq!(Deadline::current(), Some(outer));
         Deadline::scope(None, || assert_eq!(Deadline::current(), Some(outer), "left as it is"));
+        Deadline::scope(Some(after(200)), || {
+            assert_eq!(Deadline::current(), Some(outer), "a child is never later than its parent");
+        });
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             Deadline::scope(Some(inner), || panic!("in the scope"));
         }));
@@ -70,4 +73,30 @@ proptest! {
         let expected = at(a.into_iter().chain(b).min());
         prop_assert_eq!(Deadline::sooner(at(a), at(b)), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scoped_future_is_polled_and_dropped_under_its_deadline() {
+    struct Sees(Deadline);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            assert_eq!(Deadline::current(), Some(self.0));
+        }
+    }
+    let deadline = after(100);
+    let work = async move {
+        let _witness = Sees(deadline);
+        for _ in 0..2 {
+            assert_eq!(Deadline::current(), Some(deadline));
+            tokio::task::yield_now().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut scoped = buttress_testkit::task::spawn(Deadline::scoped(Some(deadline), work));
+    for _ in 0..4 {
+        buttress_testkit::assert_pending!(scoped.poll());
+    }
+    assert_eq!(Deadline::current(), None);
+    drop(scoped);
+    assert_eq!(Deadline::current(), None);
 }

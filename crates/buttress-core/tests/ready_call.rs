@@ -1,5 +1,7 @@
 //! One call of an inner service: the very instance that was ready, and no waker lost.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use buttress_core::ReadyCall;
 use buttress_testkit::{Probe, Readiness, Reply, assert_pending, assert_ready, task};
 use tower_service::Service;
@@ -77,4 +79,18 @@ async fn the_place_in_a_queue_is_kept() {
     drop(second);
     let mut third = task::spawn(std::future::poll_fn(|cx| limit.poll_ready(cx)));
     assert!(assert_ready!(third.poll()).is_ok());
+}
+
+#[tokio::test]
+async fn one_that_panicked_in_call_is_over_and_holds_nothing() {
+    let (mut probe, handle) = Probe::new(|_: ()| Reply::<()>::PanicInCall);
+    handle.set_readiness(Readiness::Pending);
+    let mut call = task::spawn(ReadyCall::start(&mut probe, ()));
+    assert_pending!(call.poll());
+    handle.set_readiness(Readiness::Ready);
+    for _ in 0..2 {
+        let panicked = catch_unwind(AssertUnwindSafe(|| call.poll().is_ready()));
+        assert!(panicked.is_err(), "and is never pending without anyone to wake it");
+    }
+    assert_eq!((handle.calls(), handle.reserved()), (1, 0));
 }

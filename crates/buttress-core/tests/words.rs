@@ -93,8 +93,8 @@ fn errors_read_at_three_in_the_morning() {
         texts,
         [
             "layer `name`: overall limit of 1s passed",
-            "layer `name`: the caller's deadline passed during the call",
-            "layer `name`: the caller's deadline had passed before the call",
+            "layer `name`: the deadline passed during the call",
+            "layer `name`: the deadline had passed before the call",
             "layer `name`: circuit open after 5 failures in a row",
             "layer `name`: full, 1 of 1 places taken and 0 waiting",
             "layer `name`: none of 1 places became free in 1.0s",

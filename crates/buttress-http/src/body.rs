@@ -13,9 +13,14 @@ use pin_project::{pin_project, pinned_drop};
 /// A body whose [`Follower`] is told how it ended, and may end it.
 ///
 /// It serves every layer. Frames, `size_hint` and `is_end_stream` are those of the body inside.
-/// The body is asked before the follower's timer, so that a frame which is ready wins. It counts
-/// as ended at its end, and also at its trailers or at data after which it says that it has
-/// ended, for there hyper stops asking. Once broken off it gives one error, and then nothing.
+/// The body is asked before the follower's timer, so that a frame which is ready wins, and the
+/// error comes with the next poll. It counts as ended at its end, and also at its trailers or at
+/// data after which it says that it has ended, for there hyper stops asking. Once broken off it
+/// gives one error, and then nothing.
+///
+/// Where hyper stops asking without a word from the body, the follower sees the body dropped:
+/// after a `HEAD`, and where the response's own `Content-Length` is reached by a body that does
+/// not know its length.
 #[pin_project(PinnedDrop)]
 pub struct Followed<B, F: Follower> {
     // None once it is over for sure.
@@ -23,6 +28,8 @@ pub struct Followed<B, F: Follower> {
     body: Option<B>,
     // None once it was told.
     follower: Option<F>,
+    // The error that the follower cut it with, until the reader has it.
+    cut: Option<BoxError>,
 }
 
 impl<B: Body, F: Follower> Followed<B, F> {
@@ -30,9 +37,9 @@ impl<B: Body, F: Follower> Followed<B, F> {
         // A body that is empty is over already, and nobody may ever poll it.
         if body.is_end_stream() {
             follower.ended(End::Complete(Outcome::Success));
-            return Self { body: Some(body), follower: None };
+            return Self { body: Some(body), follower: None, cut: None };
         }
-        Self { body: Some(body), follower: Some(follower) }
+        Self { body: Some(body), follower: Some(follower), cut: None }
     }
 }
 
@@ -50,7 +57,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
-        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else {
+            return Poll::Ready(this.cut.take().map(Err));
+        };
         // Taken for the length of the poll: should the body panic, the follower is dropped right
         // then, while the thread is panicking, and can tell that from being abandoned.
         let mut follower = this.follower.take();
@@ -59,8 +68,17 @@ where
             Poll::Ready(Some(Ok(frame))) => {
                 if frame.is_trailers() || body.is_end_stream() {
                     settle(follower, End::Complete(Outcome::Success));
-                } else {
-                    *this.follower = follower;
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                // Asked after a frame, too: a body that always has one, or a reader that takes
+                // long over each, would otherwise never meet the timer. This frame still wins.
+                match follower.as_mut().map(|follower| follower.poll_cut(cx)) {
+                    Some(Poll::Ready(error)) => {
+                        Deadline::scope(deadline, || this.body.set(None));
+                        settle(follower, End::Failed(error.as_ref()));
+                        *this.cut = Some(error);
+                    }
+                    Some(Poll::Pending) | None => *this.follower = follower,
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
@@ -85,11 +103,16 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.cut.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.body {
+            Some(body) => body.size_hint(),
+            // What the body still promised when it was cut does not come.
+            None if self.cut.is_some() => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 

@@ -13,8 +13,9 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
         429 => Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(hint()),
         501 | 505 => Judgement::NEUTRAL,
         502..=504 => Judgement::FAILURE.after(hint()),
-        500..=599 => Judgement::FAILURE.retry(Retry::Never),
-        _ => Judgement::SUCCESS,
+        ..500 => Judgement::SUCCESS,
+        // 600 and above are to be treated as 5xx: RFC 9110, section 15.
+        500.. => Judgement::FAILURE.retry(Retry::Never),
     }
 }
 

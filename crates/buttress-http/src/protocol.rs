@@ -20,7 +20,7 @@ pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degr
 /// |---|---|---|
 /// | 1xx, 2xx, 3xx, 4xx | success: the dependency works | no |
 /// | 429 Too Many Requests | neutral: it works, but not for us now | if repeatable, after its `Retry-After` |
-/// | 500 and other 5xx | failure | no: the same request would fail the same way |
+/// | 500, other 5xx, and what lies above | failure | no: the same request would fail the same way |
 /// | 501, 505 | neutral: a standing property of the server | no |
 /// | 502, 503, 504 | failure | if repeatable, after its `Retry-After` |
 /// | a body that breaks off | failure | no: its head has been passed on |
@@ -33,8 +33,11 @@ pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degr
 /// # Which requests are repeated
 ///
 /// Those with an idempotent method by RFC 9110, section 9.2.2, and those that carry an
-/// `Idempotency-Key` header; and only if their body can be had twice, that is, if it is empty or
-/// a `Full<Bytes>`.
+/// `Idempotency-Key` header. Others only where a classifier says, by
+/// [`Retry::Safe`](buttress_core::Retry::Safe), that the first was certainly not executed. And
+/// only if the body can be had twice, that is, if it is empty or a `Full<Bytes>`; a client that
+/// passes on bodies of hyper's `Incoming` puts them into a body that has a `Default`, such as
+/// http-body-util's `BoxBody`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http {}

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use buttress_core::{Repeatability, Repeated};
 use bytes::Bytes;
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::Body;
 use http_body_util::Full;
 
@@ -16,18 +16,24 @@ pub(crate) fn request<B>(request: &Request<B>) -> Option<Repeated<Request<B>>>
 where
     B: Body + Default + 'static,
 {
-    let repeatable =
-        request.method().is_idempotent() || request.headers().contains_key(IDEMPOTENCY_KEY);
-    if !repeatable {
-        return None;
-    }
     let mut copy = Request::new(body(request.body())?);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone();
-    Some(Repeated { request: copy, when: Repeatability::Always })
+    let when = if request.method().is_idempotent() || has_key(request.headers()) {
+        Repeatability::Always
+    } else {
+        Repeatability::OnlyUnsent
+    };
+    Some(Repeated { request: copy, when })
+}
+
+/// A key that says nothing tells no two executions apart.
+fn has_key(headers: &HeaderMap) -> bool {
+    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
+    key.is_some_and(|key| !key.trim_ascii().is_empty())
 }
 
 /// A second body like the first, which has not been read yet.

@@ -223,3 +223,51 @@ proptest! {
         })?;
     }
 }
+
+/// A body that never makes its reader wait meets the timer, too: the frame that is ready still
+/// wins, and the error follows.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_always_has_a_frame_is_cut() {
+    let inner = ScriptedBody::new(vec![BodyStep::Data("x"); 100]);
+    let dropped = inner.dropped();
+    let (mut body, seen) = follow(inner, Some(SECOND));
+    let mut frames = 0;
+    let error = loop {
+        tokio::time::advance(SECOND / 4).await;
+        match body.frame().await.unwrap() {
+            Ok(_) => frames += 1,
+            Err(error) => break error,
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), frames == 4, "at once, after {frames}");
+        assert!(!body.is_end_stream(), "the error is still to come");
+        assert_eq!(body.size_hint().exact().is_none(), frames == 4);
+    };
+    assert_eq!((frames, error.to_string().as_str()), (4, "cut"));
+    assert_eq!(told(&seen), ["failed: cut", "dropped"]);
+    assert!(body.is_end_stream() && body.frame().await.is_none());
+}
+
+/// What the follower holds for a body, a place for one, is given back when the body is gone.
+#[tokio::test(start_paused = true)]
+async fn the_body_goes_before_its_follower() {
+    struct After(Arc<std::sync::atomic::AtomicBool>);
+    impl Follower for After {
+        fn ended(self, _end: End<'_>) {}
+    }
+    impl Drop for After {
+        fn drop(&mut self) {
+            assert!(self.0.load(Ordering::SeqCst), "the body is still there");
+        }
+    }
+    let wait = BodyStep::Wait(SECOND);
+    for script in [vec![wait.clone()], vec![wait.clone(), BodyStep::Error("reset")]] {
+        let inner = ScriptedBody::new(script);
+        let after = After(inner.dropped());
+        let mut body = Http::new().follow(Response::new(inner), after).into_body();
+        while let Some(Ok(_)) = body.frame().await {}
+        assert!(body.is_end_stream());
+    }
+    let inner = ScriptedBody::new([wait]);
+    let after = After(inner.dropped());
+    drop(Http::new().follow(Response::new(inner), after));
+}

@@ -7,7 +7,7 @@ use buttress_core::{
 };
 use buttress_http::{DEGRADED_HEADER, Http, retry_after};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header::RETRY_AFTER};
+use http::{HeaderMap, Method, Request, Response, Version, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn statuses() {
         429 => (Outcome::Neutral, Retry::IfRepeatable),
         501 | 505 => (Outcome::Neutral, Retry::Never),
         502..=504 => (Outcome::Failure, Retry::IfRepeatable),
-        500..=599 => (Outcome::Failure, Retry::Never),
+        500.. => (Outcome::Failure, Retry::Never),
         _ => (Outcome::Success, Retry::Never),
     };
     for status in 100..=999 {
@@ -83,6 +83,7 @@ fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
     *request.uri_mut() = "http://upstream/path?query".parse().unwrap();
     request.headers_mut().insert("x-kept", "yes".parse().unwrap());
     request.extensions_mut().insert(7_u32);
+    *request.version_mut() = Version::HTTP_2;
     request
 }
 
@@ -94,6 +95,7 @@ async fn a_copy_is_like_the_first() {
     let copy = repeated.request;
     assert_eq!(copy.method(), Method::PUT);
     assert_eq!(copy.uri(), first.uri());
+    assert_eq!(copy.version(), Version::HTTP_2);
     assert_eq!(copy.headers(), first.headers());
     assert_eq!(copy.extensions().get::<u32>(), Some(&7));
     assert_eq!(copy.into_body().collect().await.unwrap().to_bytes(), "content");
@@ -102,14 +104,18 @@ async fn a_copy_is_like_the_first() {
 #[test]
 fn only_idempotent_methods_or_keyed_requests() {
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
-        assert!(Http::new().repeat(&request(method, "")).is_some());
+        let repeated = Http::new().repeat(&request(method, "")).expect("a copy");
+        assert_eq!(repeated.when, Repeatability::Always);
     }
+    let when = |request| Http::new().repeat(&request).map(|repeated| repeated.when);
     for method in [Method::POST, Method::PATCH, Method::CONNECT] {
-        assert!(Http::new().repeat(&request(method, "")).is_none());
+        assert_eq!(when(request(method, "")), Some(Repeatability::OnlyUnsent));
     }
-    let mut keyed = request(Method::POST, "order");
-    keyed.headers_mut().insert("idempotency-key", "\"8e03978e\"".parse().unwrap());
-    assert!(Http::new().repeat(&keyed).is_some());
+    for (key, repeatable) in [("\"8e03978e\"", true), ("", false), (" ", false)] {
+        let mut keyed = request(Method::POST, "order");
+        keyed.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        assert_eq!(when(keyed) == Some(Repeatability::Always), repeatable, "{key:?}");
+    }
 }
 
 #[test]

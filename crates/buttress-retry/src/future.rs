@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{BoxError, Classify, Deadline, EventKind, ReadyCall, Repeat, Repeated, Retry};
+use buttress_core::{
+    BoxError, Classify, Deadline, EventKind, GaveUp, ReadyCall, RejectionKind, Repeat, Repeated,
+    Retry,
+};
 use pin_project::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
@@ -118,14 +121,23 @@ where
         }
     }
 
-    /// Begins the next attempt, on an instance of its own.
-    fn start(&mut self) -> ReadyCall<S, Req> {
+    /// Begins the next attempt, on an instance of its own, under the deadline of the call. A wait
+    /// may have taken longer than it was to take: what would begin too late is not begun.
+    fn start(&mut self) -> Result<ReadyCall<S, Req>, BoxError> {
+        let shared = &self.spare.shared;
+        if self.deadline.is_some_and(Deadline::is_past) {
+            let why = GaveUp::Deadline;
+            shared.reporter.report(EventKind::GaveUp { attempts: self.current, why });
+            let late = RejectionKind::DeadlineExceeded { called: true };
+            return Err(self.error.take().unwrap_or_else(|| shared.reporter.reject(late).into()));
+        }
         let Repeated { request, .. } = self.copy.take().expect("none is begun without a copy");
         self.current += 1;
-        if self.spare.shared.policy.allows_after(self.current) {
+        if shared.policy.allows_after(self.current) {
             self.copy = self.protocol.repeat(&request);
         }
-        ReadyCall::start(&mut self.spare.instance(), request)
+        let mut instance = self.spare.instance();
+        Ok(Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request)))
     }
 }
 
@@ -167,7 +179,10 @@ where
                 StateProj::Done => panic!("ResponseFuture polled after it completed"),
             };
             let next = if delay.is_zero() {
-                State::Attempting { call: this.attempts.start() }
+                match this.attempts.start() {
+                    Ok(call) => State::Attempting { call },
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
             } else {
                 State::Waiting { timer: sleep(delay) }
             };

@@ -14,6 +14,10 @@
 //! they are settings with safe defaults. It also clones the inner service on every call; this one
 //! only for an attempt after the first. Either readies the instance that it calls.
 //!
+//! In front of an HTTP client give it the protocol of buttress-http. Under the default,
+//! [`Plain`](buttress_core::Plain), every request that is `Clone` may be sent twice, a POST
+//! included, and a 503 is an answer like any other.
+//!
 //! # Settings
 //!
 //! | setting | default | why |

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::ready,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -18,9 +19,9 @@ use buttress_testkit::{Probe, Recorder, Reply, assert_pending, assert_ready, tas
 use proptest::prelude::*;
 use tokio::{
     runtime::{Builder, Runtime},
-    time::Instant,
+    time::{Instant, advance},
 };
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -460,4 +461,32 @@ fn settings_that_make_no_sense_are_config_errors() {
     {
         backoff(base, cap, factor).unwrap();
     }
+}
+
+/// The deadline is that of the call, and not of whoever happens to poll it later.
+#[tokio::test(start_paused = true)]
+async fn every_attempt_begins_under_the_deadline_of_the_call() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let inner = service_fn(move |_: ()| {
+        sees.lock().unwrap().push(Deadline::current());
+        ready(Err::<(), BoxError>("down".into()))
+    });
+    let mut service = JitteredRetryLayer::new(3).unwrap().layer(inner);
+    let deadline = Some(Deadline::after(Duration::from_secs(60)));
+    Deadline::scope(deadline, || service.call(())).await.unwrap_err();
+    assert_eq!(*seen.lock().unwrap(), [deadline; 3]);
+}
+
+/// A wait may take longer than it was to take: the task was not polled in time, for one.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_overran_the_deadline_begins_nothing() {
+    let (probe, handle) = Probe::new(|_: ()| Reply::<()>::Now(Err("down".into())));
+    let mut service = JitteredRetryLayer::new(3).unwrap().layer(probe);
+    let deadline = Some(Deadline::after(Duration::from_secs(1)));
+    let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+    assert_pending!(call.poll());
+    advance(Duration::from_secs(5)).await;
+    assert_eq!(assert_ready!(call.poll()).unwrap_err().to_string(), "down");
+    assert_eq!(handle.calls(), 1);
 }

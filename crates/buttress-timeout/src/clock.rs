@@ -28,11 +28,12 @@ impl Clock {
         self.bounds.map(|bounds| bounds.deadline)
     }
 
-    /// What to say now that the deadline has passed during the call.
-    pub(crate) fn expired(&self) -> Rejection {
+    /// What to say now that the deadline has passed; `called` is whether the inner service had
+    /// become ready and had been called.
+    pub(crate) fn expired(&self, called: bool) -> Rejection {
         let kind = match self.bounds.and_then(|bounds| bounds.limit) {
             Some(limit) => RejectionKind::TimedOut { phase: Phase::Overall, limit },
-            None => RejectionKind::DeadlineExceeded { called: true },
+            None => RejectionKind::DeadlineExceeded { called },
         };
         self.shared.reporter.reject(kind)
     }
@@ -56,7 +57,11 @@ impl Follower for TimeoutFollower {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
         let Some(deadline) = self.clock.deadline() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.instant())));
-        timer.as_mut().poll(cx).map(|()| self.clock.expired().into())
+        // The clock as well as the timer, as in the future.
+        if timer.as_mut().poll(cx).is_pending() && !deadline.is_past() {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.clock.expired(true).into())
     }
 
     fn deadline(&self) -> Option<Deadline> {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Deadline, Follow, ReadyCall, Rejection};
@@ -66,17 +66,23 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let mut answer = None;
-        if let StateProj::Running { call, mut timer, clock, .. } = state.as_mut().project() {
+        let (mut answer, mut called) = (None, false);
+        if let StateProj::Running { mut call, mut timer, clock, .. } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            match Deadline::scope(clock.deadline(), || call.poll(cx)) {
+            match Deadline::scope(clock.deadline(), || call.as_mut().poll(cx)) {
                 Poll::Ready(result) => answer = Some(result),
                 Poll::Pending => {
                     let Some(deadline) = clock.deadline() else { return Poll::Pending };
                     if timer.is_none() {
                         timer.set(Some(sleep_until(deadline.instant())));
                     }
-                    ready!(timer.as_pin_mut().expect("it was just set").poll(cx));
+                    let timer = timer.as_pin_mut().expect("it was just set");
+                    // The clock as well as the timer: tokio lets no timer fire in a task that has
+                    // used up its turn, as a call that is always busy does.
+                    if timer.poll(cx).is_pending() && !deadline.is_past() {
+                        return Poll::Pending;
+                    }
+                    called = call.called();
                 }
             }
         }
@@ -85,7 +91,7 @@ where
                 Ok(protocol.follow(response, TimeoutFollower::new(clock)))
             }
             (StateOwned::Running { .. }, Some(Err(error))) => Err(error.into()),
-            (StateOwned::Running { clock, .. }, None) => Err(clock.expired().into()),
+            (StateOwned::Running { clock, .. }, None) => Err(clock.expired(called).into()),
             (StateOwned::Refused(rejection), _) => Err(rejection.into()),
             (StateOwned::Done, _) => panic!("ResponseFuture polled after it completed"),
         })

@@ -27,6 +27,9 @@ pub(crate) struct Shared {
 impl TimeoutLayer {
     /// A layer that allows each call `overall` in all; `Duration::MAX` means never cut.
     ///
+    /// For plain values: around HTTP give the [builder](Self::builder) the protocol, or the time
+    /// ends with the head of the response.
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] if `overall` is zero.
@@ -97,8 +100,6 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
         if let Some(overall) = overall {
             ConfigError::check_not_zero("overall", overall)?;
         }
-        // Never is not a limit: no timer, and no deadline for those inside.
-        let overall = overall.filter(|&limit| limit != Duration::MAX);
         let shared = Arc::new(Shared { overall, reporter });
         Ok(TimeoutLayer { shared, protocol, allowance })
     }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use buttress_core::{BoxError, Deadline, Follow, Plain, ReadyCall, RejectionKind};
@@ -64,7 +65,9 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
+        // Never is not a limit: no timer, and no deadline for those inside.
         let limit = self.allowance.allow(&request).or(self.shared.overall);
+        let limit = limit.filter(|&limit| limit != Duration::MAX);
         let ambient = Deadline::current();
         // The clock is read only where something bounds the call.
         let start = match (limit, ambient) {

@@ -2,15 +2,18 @@
 
 use std::{
     convert::Infallible,
+    pin::Pin,
     sync::{Mutex, atomic::Ordering},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use buttress_core::{Rejection, RejectionKind};
+use buttress_core::{Deadline, Rejection, RejectionKind};
 use buttress_http::Http;
 use buttress_testkit::{BodyStep, Probe, Recorder, Reply, ScriptedBody};
 use buttress_timeout::TimeoutLayer;
 use http::{Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tokio::{
@@ -84,4 +87,47 @@ async fn a_stalled_body_is_cut_once_said_once_and_dropped() {
     assert!(dropped.load(Ordering::SeqCst), "while the outer body still exists");
     assert!(body.frame().await.is_none());
     assert_eq!(recorder.take(), ["timeout timeout: rejected: overall limit of 1s passed"]);
+}
+
+/// The law is the limit, whoever is slow: here the reader is, and the body never is.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_always_has_a_frame_is_cut_too() {
+    let (probe, _handle) = Probe::new(|_: ()| {
+        Reply::Now(Ok(Response::new(ScriptedBody::new(vec![BodyStep::Data("x"); 1000]))))
+    });
+    let layer = TimeoutLayer::builder().overall(SECOND).protocol(Http::new()).build().unwrap();
+    let start = Instant::now();
+    let mut body = layer.layer(probe).oneshot(()).await.unwrap().into_body();
+    while let Some(Ok(_)) = body.frame().await {
+        sleep(SECOND / 10).await;
+    }
+    assert!(start.elapsed() <= SECOND + SECOND / 10, "{:?}", start.elapsed());
+    assert!(body.frame().await.is_none());
+}
+
+/// A body runs under the deadline of its call, and is dropped under it.
+#[tokio::test(start_paused = true)]
+async fn a_body_sees_the_deadline() {
+    struct Sees(Option<Deadline>);
+    impl Body for Sees {
+        type Data = bytes::Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+            assert!(self.0.is_some() && self.0 == Deadline::current());
+            Poll::Ready(Some(Ok(Frame::data(bytes::Bytes::from_static(b"x")))))
+        }
+    }
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            assert!(self.0.is_some() && self.0 == Deadline::current());
+        }
+    }
+    let inner =
+        service_fn(async |_: ()| Ok::<_, Infallible>(Response::new(Sees(Deadline::current()))));
+    let layer = TimeoutLayer::builder().overall(SECOND).protocol(Http::new()).build().unwrap();
+    let mut body = layer.layer(inner).oneshot(()).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
 }

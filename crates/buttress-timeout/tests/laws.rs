@@ -1,14 +1,20 @@
 //! The laws of the timeout layer, as properties over a paused clock.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
-use buttress_testkit::{Probe, Reply};
+use buttress_testkit::{Probe, Readiness, Reply, assert_pending, assert_ready, task};
 use buttress_timeout::TimeoutLayer;
 use proptest::prelude::*;
 use tokio::{
     runtime::{Builder, Runtime},
-    time::{Instant, sleep},
+    time::{Instant, advance, sleep},
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -136,4 +142,100 @@ async fn the_error_chain_says_timed_out_to_foreign_code() {
     let error = service.oneshot(()).await.unwrap_err();
     let source = error.source().and_then(|s| s.downcast_ref::<std::io::Error>()).unwrap();
     assert_eq!(source.kind(), std::io::ErrorKind::TimedOut);
+}
+
+/// What is asked inside the call itself, as the layers inside do, sees the deadline; and so does
+/// what is dropped, however the call ends.
+#[tokio::test(start_paused = true)]
+async fn calls_and_drops_are_under_the_deadline() {
+    struct Sees(Option<Deadline>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            assert!(self.0.is_some() && self.0 == Deadline::current());
+        }
+    }
+    #[derive(Clone)]
+    struct Inner;
+    impl Service<bool> for Inner {
+        type Response = ();
+        type Error = Infallible;
+        type Future = Answer;
+        fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, hangs: bool) -> Answer {
+            assert!(Deadline::current().is_some(), "in the call");
+            Answer(Sees(Deadline::current()), hangs)
+        }
+    }
+    struct Answer(Sees, bool);
+    impl Future for Answer {
+        type Output = Result<(), Infallible>;
+        fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+            assert!(self.0.0 == Deadline::current());
+            if self.1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+    }
+    let mut service = TimeoutLayer::new(Duration::from_secs(1)).unwrap().layer(Inner);
+    let mut answered = task::spawn(service.call(false));
+    assert!(assert_ready!(answered.poll()).is_ok());
+    let mut cut = task::spawn(service.call(true));
+    assert_pending!(cut.poll());
+    advance(Duration::from_secs(1)).await;
+    assert!(assert_ready!(cut.poll()).is_err());
+    let mut dropped = task::spawn(service.call(true));
+    assert_pending!(dropped.poll());
+    drop(dropped);
+    drop(service.call(true));
+}
+
+/// tokio lets no timer fire in a task that has used up its turn; the call is cut all the same.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_always_busy_is_cut_too() {
+    let (probe, _handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let mut service = TimeoutLayer::new(Duration::from_secs(1)).unwrap().layer(probe);
+    let mut call = task::spawn(service.call(()));
+    assert_pending!(call.poll());
+    advance(Duration::from_secs(1)).await;
+    let polled = poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        Poll::Ready(call.poll())
+    });
+    assert!(assert_ready!(polled.await).is_err());
+}
+
+#[test]
+fn a_timer_is_made_only_when_the_first_poll_was_pending() {
+    // There is no runtime here, and a timer needs one.
+    let (probe, _handle) = Probe::new(|_: ()| Reply::Now(Ok(7)));
+    let mut service = TimeoutLayer::new(Duration::from_secs(1)).unwrap().layer(probe);
+    let mut call = task::spawn(service.call(()));
+    assert_eq!(assert_ready!(call.poll()).unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_ready_was_never_called() {
+    let (probe, handle) = Probe::new(|_: ()| Reply::Now(Ok(())));
+    handle.set_readiness(Readiness::Pending);
+    let mut service = TimeoutLayer::builder().build().unwrap().layer(probe);
+    let ambient = Deadline::after(Duration::from_secs(1));
+    let error = Deadline::scope(Some(ambient), || service.call(())).await.unwrap_err();
+    assert_eq!(kind(&error), &RejectionKind::DeadlineExceeded { called: false });
+    assert_eq!(handle.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_is_no_deadline_and_a_tie_is_the_layers_own() {
+    let current = service_fn(async |_: ()| Ok::<_, Infallible>(Deadline::current()));
+    let never = TimeoutLayer::new(Duration::MAX).unwrap().layer(current);
+    assert_eq!(never.oneshot(()).await.unwrap(), None);
+    let by_request = TimeoutLayer::builder().per_request(|_: &()| Some(Duration::MAX));
+    assert_eq!(by_request.build().unwrap().layer(current).oneshot(()).await.unwrap(), None);
+
+    let (probe, _handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let second = Duration::from_secs(1);
+    let mut service = TimeoutLayer::new(second).unwrap().layer(probe);
+    let tie = Some(Deadline::after(second));
+    let error = Deadline::scope(tie, || service.call(())).await.unwrap_err();
+    assert!(matches!(kind(&error), RejectionKind::TimedOut { .. }), "{error}");
 }
