@@ -122,7 +122,9 @@ async fn a_body_sees_the_deadline() {
     }
     impl Drop for Sees {
         fn drop(&mut self) {
-            assert!(self.0.is_some() && self.0 == Deadline::current());
+            // A second panic would end the whole test program.
+            let sees = self.0.is_some() && self.0 == Deadline::current();
+            assert!(sees || std::thread::panicking());
         }
     }
     let inner =

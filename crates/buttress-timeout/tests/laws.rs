@@ -151,7 +151,9 @@ async fn calls_and_drops_are_under_the_deadline() {
     struct Sees(Option<Deadline>);
     impl Drop for Sees {
         fn drop(&mut self) {
-            assert!(self.0.is_some() && self.0 == Deadline::current());
+            // A second panic would end the whole test program.
+            let sees = self.0.is_some() && self.0 == Deadline::current();
+            assert!(sees || std::thread::panicking());
         }
     }
     #[derive(Clone)]
