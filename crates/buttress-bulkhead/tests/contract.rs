@@ -262,7 +262,7 @@ async fn says_once_what_it_refused_and_counts_it() {
         recorder.take(),
         [
             "bulkhead payment: rejected: full, 1 of 1 places taken and 2 waiting",
-            "bulkhead payment: rejected: the caller's deadline had passed before the call",
+            "bulkhead payment: rejected: the deadline had passed before the call",
             "bulkhead payment: rejected: none of 1 places became free in 1.0s",
         ]
     );
