@@ -467,9 +467,9 @@ fn settings_that_make_no_sense_are_config_errors() {
 #[tokio::test(start_paused = true)]
 async fn every_attempt_begins_under_the_deadline_of_the_call() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let sees = Arc::clone(&seen);
+    let witness = Arc::clone(&seen);
     let inner = service_fn(move |_: ()| {
-        sees.lock().unwrap().push(Deadline::current());
+        witness.lock().unwrap().push(Deadline::current());
         ready(Err::<(), BoxError>("down".into()))
     });
     let mut service = JitteredRetryLayer::new(3).unwrap().layer(inner);
