@@ -76,7 +76,7 @@ impl ChaosLayerBuilder {
         self
     }
 
-    /// Tells this observer what happens. Default: [`Tracing`].
+    /// Tells this observer what happens. Default: [`Tracing`](buttress_core::Tracing).
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.reporter.set_observer(observer);
         self

@@ -139,7 +139,7 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
         self
     }
 
-    /// Tells this observer what happens. Default: [`Tracing`].
+    /// Tells this observer what happens. Default: [`Tracing`](buttress_core::Tracing).
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.reporter.set_observer(observer);
         self
