@@ -32,7 +32,7 @@ impl http_body::Body for Endless {
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 65_536])))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 8_192])))))
     }
 }
 
