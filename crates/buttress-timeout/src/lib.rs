@@ -6,6 +6,9 @@
 //! retry does not sleep past it, a queue does not wait past it, a breaker knows that a call cut
 //! by it failed, and a client call made by a handler inherits it.
 //!
+//! A body is cut when it is next polled. A server whose client has stopped reading does not poll
+//! it: there the limit needs the connection's own, such as a write timeout of the transport.
+//!
 //! # Differences from `tower::timeout`
 //!
 //! tower's timeout ends at the response head, begins only after the inner service was ready, and
