@@ -18,6 +18,9 @@ use tokio::runtime::Builder;
 use tower::{Layer, Service, ServiceBuilder, limit::ConcurrencyLimitLayer};
 
 /// The least a service can be.
+///
+/// The allocation tests have one like it. It is not shared by way of the testkit, which turns on
+/// tokio's clock for tests: that one costs more to read.
 #[derive(Clone)]
 struct Adds;
 

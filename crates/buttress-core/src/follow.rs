@@ -32,8 +32,9 @@ pub trait Follow<Res> {
 pub trait Follower {
     /// Ends the response from outside, with this error; for instance because a timer fired.
     ///
-    /// Polled only when the response itself has nothing, so that a frame which is ready in the
-    /// same poll wins. After it was ready it is not polled again.
+    /// Polled after the response itself, where that has nothing and also where it has a part that
+    /// is not its last: the part wins, and the error follows. After it was ready it is not polled
+    /// again.
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
         Poll::Pending
     }

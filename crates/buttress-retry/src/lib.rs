@@ -42,7 +42,10 @@
 //! - **Copies** are taken before an attempt, and only where another may follow.
 //! - **Deadline.** An attempt that could not begin before the ambient
 //!   [`Deadline`](buttress_core::Deadline), as it was when the call was made, is not waited for:
-//!   the caller has the failure at once.
+//!   the caller has the failure at once. One whose wait took longer than it was to take is not
+//!   begun after the deadline: the caller gets the error of the attempt before, or where that
+//!   ended with a response, which is gone,
+//!   [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded).
 //! - **Hints.** Where the dependency asks for a delay, no less is waited. Where it asks for more
 //!   than 30 s, the usual patience of a caller, no further attempt is made.
 //! - **Responses** that failed are dropped before the wait, so that their connection is free.
@@ -87,7 +90,8 @@
 //! [`EventKind::Retrying`](buttress_core::EventKind::Retrying) for each attempt that another
 //! follows, with the delay; [`EventKind::GaveUp`](buttress_core::EventKind::GaveUp) once for a
 //! call whose last result asked for another attempt that is not made, with the reason. A result
-//! that asks for none says nothing.
+//! that asks for none says nothing. [`EventKind::Rejected`](buttress_core::EventKind::Rejected)
+//! where a wait outlived the deadline and there is no error to give back.
 
 mod backoff;
 mod decision;

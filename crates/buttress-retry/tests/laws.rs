@@ -489,4 +489,17 @@ async fn a_wait_that_overran_the_deadline_begins_nothing() {
     advance(Duration::from_secs(5)).await;
     assert_eq!(assert_ready!(call.poll()).unwrap_err().to_string(), "down");
     assert_eq!(handle.calls(), 1);
+
+    // A response that failed is gone by then.
+    let (probe, handle) = Probe::new(|_: ()| Reply::Now(Ok("down")));
+    let fails = |_: Result<&&str, &BoxError>| Judgement::FAILURE;
+    let mut service = JitteredRetryLayer::builder().classify(fails).build().unwrap().layer(probe);
+    let deadline = Some(Deadline::after(Duration::from_secs(1)));
+    let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+    assert_pending!(call.poll());
+    advance(Duration::from_secs(5)).await;
+    let error = assert_ready!(call.poll()).unwrap_err();
+    let kind = Rejection::find(error.as_ref()).expect("a rejection").kind();
+    assert_eq!(kind, &RejectionKind::DeadlineExceeded { called: true });
+    assert_eq!(handle.calls(), 1);
 }

@@ -42,8 +42,8 @@ impl Clock {
 /// Cuts a response body when the call's time is up.
 pub struct TimeoutFollower {
     clock: Clock,
-    // Boxed so that it need not be pinned in the body, and made only when the body makes its
-    // reader wait.
+    // Boxed so that it need not be pinned in the body, and made only for a body that is not over
+    // with its first frame.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
