@@ -16,6 +16,9 @@ pub(crate) struct Admission {
     // None once it was settled.
     ticket: Option<Ticket>,
     deadline: Option<Deadline>,
+    // Whether that had passed before: then being cut says nothing, for the dependency had no
+    // time, and that it was used up elsewhere is not its fault.
+    late: bool,
     // Whether the inner service is running. One that panics leaves it so: the drop that settles
     // may come much later, when the thread is no longer panicking.
     inside: bool,
@@ -26,14 +29,16 @@ pub(crate) struct Admission {
 impl Admission {
     /// Asks the circuit for leave.
     pub(crate) fn ask(shared: &Arc<Shared>) -> Result<Self, Rejection> {
-        let admitted = shared.admit().map(|ticket| Self {
-            shared: Arc::clone(shared),
-            ticket: Some(ticket),
-            // One that has passed already cuts a call that the dependency had no time for: that
-            // it was used up elsewhere is not its fault.
-            deadline: Deadline::current().filter(|deadline| !deadline.is_past()),
-            inside: false,
-            followed: false,
+        let admitted = shared.admit().map(|ticket| {
+            let deadline = Deadline::current();
+            Self {
+                shared: Arc::clone(shared),
+                ticket: Some(ticket),
+                deadline,
+                late: deadline.is_some_and(Deadline::is_past),
+                inside: false,
+                followed: false,
+            }
         });
         // Only now that the ticket can not be lost, whatever the observer does.
         shared.tell();
@@ -69,13 +74,22 @@ impl Admission {
         if self.inside || (self.followed && thread::panicking()) {
             return Outcome::Failure;
         }
-        // Cut by its deadline, the dependency took too long; cut before, the caller hung up,
-        // which says nothing about it that its head has not said.
-        match self.deadline {
-            Some(deadline) if deadline.is_past_at(Instant::now()) => Outcome::Failure,
-            _ if self.followed => Outcome::Success,
-            _ => Outcome::Neutral,
+        // Cut, the dependency took too long; dropped before, the caller hung up, which says nothing
+        // about it that its head has not said.
+        if self.was_cut() {
+            Outcome::Failure
+        } else if self.followed {
+            Outcome::Success
+        } else {
+            Outcome::Neutral
         }
+    }
+
+    /// Whether a limit drops it: its own deadline has passed, or that under which it is dropped,
+    /// as when a limit on a phase of the call cuts it.
+    fn was_cut(&self) -> bool {
+        let deadline = Deadline::sooner(self.deadline, Deadline::current());
+        !self.late && deadline.is_some_and(|deadline| deadline.is_past_at(Instant::now()))
     }
 }
 

@@ -1,6 +1,10 @@
 //! What layers say about what happened.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Debug},
+    time::Duration,
+};
 
 use crate::{Judgement, Rejection};
 
@@ -66,6 +70,13 @@ pub enum EventKind<'a> {
         tier: &'a str,
         /// Its error.
         cause: &'a (dyn Error + 'static),
+    },
+    /// Something that came with a request could not be understood, and was ignored.
+    Ignored {
+        /// Where it stood: for instance the name of a header.
+        field: &'a str,
+        /// What stood there, as it came.
+        value: &'a dyn Debug,
     },
     /// A fault was injected on purpose.
     Injected {

@@ -32,15 +32,25 @@ pub trait Follow<Res> {
 pub trait Follower {
     /// Ends the response from outside, with this error; for instance because a timer fired.
     ///
-    /// Polled after the response itself, where that has nothing and also where it has a part that
-    /// is not its last: the part wins, and the error follows. After it was ready it is not polled
-    /// again.
+    /// Polled after the response itself, where that has nothing. After it was ready it is not
+    /// polled again.
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
         Poll::Pending
     }
 
+    /// Is told that a part of the response has come which is not its last, and may end it with an
+    /// error: the part wins, and the error follows. After an error it is not told again.
+    ///
+    /// A response that always has a part ready is never found by [`poll_cut`](Self::poll_cut).
+    fn part(&mut self) -> Option<BoxError> {
+        None
+    }
+
     /// The ambient deadline under which the response is polled and dropped; `None` leaves the
     /// one that is there.
+    ///
+    /// Once the follower has ended the response, a deadline that has passed, so that what is
+    /// inside knows itself to be cut, and not abandoned by its reader.
     fn deadline(&self) -> Option<Deadline> {
         None
     }

@@ -75,6 +75,9 @@ impl Observer for Tracing {
                 let cause = tracing::field::display(cause);
                 tracing::warn!(target: "buttress", layer, name, tier, cause, "tier failed");
             }
+            EventKind::Ignored { field, value } => {
+                tracing::debug!(target: "buttress", layer, name, field, ?value, "ignored");
+            }
             EventKind::Injected { fault } => {
                 tracing::debug!(target: "buttress", layer, name, fault, "fault injected");
             }

@@ -85,6 +85,16 @@ pub enum RejectionKind {
 pub enum Phase {
     /// The whole call: readiness of the inner service, the response head, and the body.
     Overall,
+    /// Making a connection: name resolution, TCP and TLS.
+    Connect,
+    /// From the call to the response head.
+    Response,
+    /// The gap before a frame of the response body.
+    Read,
+    /// The gap before a frame of the request body.
+    Write,
+    /// The time in which neither body moved.
+    Idle,
 }
 
 impl Rejection {
@@ -196,9 +206,14 @@ impl fmt::Display for RejectionKind {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Overall => f.write_str("overall"),
-        }
+        f.write_str(match self {
+            Self::Overall => "overall",
+            Self::Connect => "connect",
+            Self::Response => "response",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Idle => "idle",
+        })
     }
 }
 

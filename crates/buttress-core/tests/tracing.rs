@@ -46,6 +46,7 @@ fn each_event_is_one_line_with_its_layer_and_name() {
         EventKind::FallingBack { judgement: Judgement::FAILURE, cause: Some(&down) },
         EventKind::Served { tier: "trending" },
         EventKind::TierFailed { tier: "trending", cause: &down },
+        EventKind::Ignored { field: "grpc-timeout", value: &"soon" },
         EventKind::Injected { fault: "latency" },
     ];
     tracing::subscriber::with_default(subscriber, || {
@@ -69,6 +70,7 @@ fn each_event_is_one_line_with_its_layer_and_name() {
             format!("DEBUG buttress: falling back {who} outcome=Failure cause=down"),
             format!(r#"DEBUG buttress: served degraded {who} tier="trending""#),
             format!(r#"WARN buttress: tier failed {who} tier="trending" cause=down"#),
+            format!(r#"DEBUG buttress: ignored {who} field="grpc-timeout" value="soon""#),
             format!(r#"DEBUG buttress: fault injected {who} fault="latency""#),
         ]
     );

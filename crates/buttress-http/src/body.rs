@@ -13,7 +13,7 @@ use pin_project::{pin_project, pinned_drop};
 /// A body whose [`Follower`] is told how it ended, and may end it.
 ///
 /// It serves every layer. Frames, `size_hint` and `is_end_stream` are those of the body inside.
-/// The body is asked before the follower's timer, so that a frame which is ready wins, and the
+/// The body is asked before the follower, so that a frame which is ready wins, and the
 /// error comes with the next poll. It counts as ended at its end, and also at its trailers or at
 /// data after which it says that it has ended, for there hyper stops asking. Once broken off it
 /// gives one error, and then nothing.
@@ -70,15 +70,14 @@ where
                     settle(follower, End::Complete(Outcome::Success));
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                // Asked after a frame, too: a body that always has one, or a reader that takes
-                // long over each, would otherwise never meet the timer. This frame still wins.
-                match follower.as_mut().map(|follower| follower.poll_cut(cx)) {
-                    Some(Poll::Ready(error)) => {
-                        Deadline::scope(deadline, || this.body.set(None));
-                        settle(follower, End::Failed(error.as_ref()));
-                        *this.cut = Some(error);
-                    }
-                    Some(Poll::Pending) | None => *this.follower = follower,
+                // Told of each frame: a body that always has one, or a reader that takes long over
+                // each, would otherwise never meet a limit. This frame still wins.
+                if let Some(error) = follower.as_mut().and_then(Follower::part) {
+                    drop_under(this.body, follower.as_ref());
+                    settle(follower, End::Failed(error.as_ref()));
+                    *this.cut = Some(error);
+                } else {
+                    *this.follower = follower;
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
@@ -93,7 +92,7 @@ where
             },
         };
         // First the body goes, then whatever the follower holds for it.
-        Deadline::scope(deadline, || this.body.set(None));
+        drop_under(this.body, follower.as_ref());
         let Some(error) = end else {
             settle(follower, End::Complete(Outcome::Success));
             return Poll::Ready(None);
@@ -116,6 +115,11 @@ where
     }
 }
 
+/// Drops the body under the follower's deadline, which one that has just cut it says has passed.
+fn drop_under<B, F: Follower>(mut body: Pin<&mut Option<B>>, follower: Option<&F>) {
+    Deadline::scope(follower.and_then(Follower::deadline), || body.set(None));
+}
+
 fn settle<F: Follower>(follower: Option<F>, end: End<'_>) {
     if let Some(follower) = follower {
         follower.ended(end);
@@ -125,9 +129,8 @@ fn settle<F: Follower>(follower: Option<F>, end: End<'_>) {
 #[pinned_drop]
 impl<B, F: Follower> PinnedDrop for Followed<B, F> {
     fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let deadline = this.follower.as_ref().and_then(Follower::deadline);
-        Deadline::scope(deadline, || this.body.set(None));
+        let this = self.project();
+        drop_under(this.body, this.follower.as_ref());
     }
 }
 

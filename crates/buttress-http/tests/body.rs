@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tokio::{
     runtime::Builder,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 /// Keeps what it is told; with a timer it cuts.
@@ -32,6 +32,11 @@ impl Follower for Witness {
             Some(timer) => timer.as_mut().poll(cx).map(|()| "cut".into()),
             None => Poll::Pending,
         }
+    }
+
+    fn part(&mut self) -> Option<BoxError> {
+        let timer = self.timer.as_ref()?;
+        (timer.deadline() <= Instant::now()).then(|| "cut".into())
     }
 
     fn deadline(&self) -> Option<Deadline> {
@@ -245,6 +250,55 @@ async fn a_body_that_always_has_a_frame_is_cut() {
     assert_eq!((frames, error.to_string().as_str()), (4, "cut"));
     assert_eq!(told(&seen), ["failed: cut", "dropped"]);
     assert!(body.is_end_stream() && body.frame().await.is_none());
+}
+
+/// What is inside a body that a limit cuts is told so by the deadline that it is dropped under.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_cut_is_dropped_under_the_deadline_that_the_follower_then_names() {
+    struct Cuts {
+        at: Option<Deadline>,
+        always: bool,
+    }
+    impl Follower for Cuts {
+        fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
+            self.at = Some(Deadline::at(Instant::now()));
+            Poll::Ready("cut".into())
+        }
+        fn part(&mut self) -> Option<BoxError> {
+            self.at = Some(Deadline::at(Instant::now()));
+            self.always.then(|| "cut".into())
+        }
+        fn deadline(&self) -> Option<Deadline> {
+            self.at
+        }
+        fn ended(self, _end: End<'_>) {}
+    }
+    struct Sees(Arc<Mutex<Option<bool>>>, ScriptedBody);
+    impl Body for Sees {
+        type Data = bytes::Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BoxError>>> {
+            Pin::new(&mut self.1).poll_frame(cx)
+        }
+    }
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = Some(Deadline::current().is_some_and(Deadline::is_past));
+        }
+    }
+    for always in [false, true] {
+        let seen = Arc::default();
+        let body =
+            Sees(Arc::clone(&seen), ScriptedBody::new([BodyStep::Data("x"), BodyStep::Hang]));
+        let cuts = Cuts { at: None, always };
+        let mut body = Http::new().follow(Response::new(body), cuts).into_body();
+        body.frame().await.unwrap().unwrap();
+        body.frame().await.unwrap().unwrap_err();
+        assert_eq!(*seen.lock().unwrap(), Some(true), "always a part: {always}");
+    }
 }
 
 /// What the follower holds for a body, a place for one, is given back when the body is gone.

@@ -34,6 +34,7 @@ impl Observer for Recorder {
             EventKind::FallingBack { .. } => "falling back".into(),
             EventKind::Served { tier } => format!("served by {tier}"),
             EventKind::TierFailed { tier, cause } => format!("tier {tier} failed: {cause}"),
+            EventKind::Ignored { field, value } => format!("ignored {field}: {value:?}"),
             EventKind::Injected { fault } => format!("injected {fault}"),
             other => format!("{other:?}"),
         };

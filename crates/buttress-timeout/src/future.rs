@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Deadline, Follow, ReadyCall, Rejection};
+use buttress_core::{BoxError, Deadline, Follow, Phase, ReadyCall, Rejection};
 use pin_project::{pin_project, pinned_drop};
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
@@ -46,7 +46,8 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
 }
 
 impl<S: Service<Req>, Req, P> State<S, Req, P> {
-    /// Ends what is there: a running call is dropped at once, under its own deadline.
+    /// Ends what is there: a running call is dropped at once, under its own deadline, which has
+    /// passed if it was cut.
     fn end(mut self: Pin<&mut Self>) -> StateOwned<S, Req, P> {
         let deadline = match self.as_mut().project() {
             StateProj::Running { clock, .. } => clock.deadline(),
@@ -66,34 +67,34 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let (mut answer, mut called) = (None, false);
+        let mut ended = None;
         if let StateProj::Running { mut call, mut timer, clock, .. } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            match Deadline::scope(clock.deadline(), || call.as_mut().poll(cx)) {
-                Poll::Ready(result) => answer = Some(result),
+            ended = Some(match Deadline::scope(clock.deadline(), || call.as_mut().poll(cx)) {
+                Poll::Ready(result) => Ok(result),
                 Poll::Pending => {
-                    let Some(deadline) = clock.deadline() else { return Poll::Pending };
+                    let Some(due) = clock.due() else { return Poll::Pending };
                     if timer.is_none() {
-                        timer.set(Some(sleep_until(deadline.instant())));
+                        timer.set(Some(sleep_until(due.instant())));
                     }
                     let timer = timer.as_pin_mut().expect("it was just set");
                     // The clock as well as the timer: tokio lets no timer fire in a task that has
                     // used up its turn, as a call that is always busy does.
-                    if timer.poll(cx).is_pending() && !deadline.is_past() {
+                    if timer.poll(cx).is_pending() && !due.is_past() {
                         return Poll::Pending;
                     }
-                    called = call.called();
+                    Err(clock.cut(Phase::Response, call.called()))
                 }
-            }
+            });
         }
-        Poll::Ready(match (state.end(), answer) {
-            (StateOwned::Running { clock, protocol, .. }, Some(Ok(response))) => {
+        Poll::Ready(match (state.end(), ended) {
+            (StateOwned::Running { clock, protocol, .. }, Some(Ok(Ok(response)))) => {
                 Ok(protocol.follow(response, TimeoutFollower::new(clock)))
             }
-            (StateOwned::Running { .. }, Some(Err(error))) => Err(error.into()),
-            (StateOwned::Running { clock, .. }, None) => Err(clock.expired(called).into()),
+            (StateOwned::Running { .. }, Some(Ok(Err(error)))) => Err(error.into()),
+            (StateOwned::Running { clock, .. }, Some(Err(cut))) => Err(clock.reject(cut).into()),
             (StateOwned::Refused(rejection), _) => Err(rejection.into()),
-            (StateOwned::Done, _) => panic!("ResponseFuture polled after it completed"),
+            _ => panic!("ResponseFuture polled after it completed"),
         })
     }
 }

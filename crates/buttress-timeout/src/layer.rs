@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use buttress_core::{ConfigError, Observer, Plain, Reporter};
+use buttress_core::{ConfigError, Observer, Plain, Rejection, RejectionKind, Reporter};
 use tower_layer::Layer;
 
-use crate::{Fixed, Timeout};
+use crate::{Fixed, Timeout, TimeoutHandle, handle::Counts, limits::Limits};
 
 /// The word for this layer in errors and events.
 const LAYER: &str = "timeout";
 
-/// Bounds each call by a limit on the whole of it; see the [crate's page](crate).
+/// Bounds each call, as a whole and in its phases; see the [crate's page](crate).
 #[derive(Clone)]
 pub struct TimeoutLayer<P = Plain, A = Fixed> {
     shared: Arc<Shared>,
@@ -20,8 +20,23 @@ pub struct TimeoutLayer<P = Plain, A = Fixed> {
 
 /// What every service and every call of one layer share.
 pub(crate) struct Shared {
-    pub(crate) overall: Option<Duration>,
+    pub(crate) limits: Limits,
     pub(crate) reporter: Reporter,
+    pub(crate) counts: Counts,
+}
+
+impl Shared {
+    /// Refuses a call whose time was up before it began.
+    pub(crate) fn refuse(&self) -> Rejection {
+        self.counts.refused();
+        self.reporter.reject(RejectionKind::DeadlineExceeded { called: false })
+    }
+
+    /// Tells of a call that was cut.
+    pub(crate) fn cut(&self, kind: RejectionKind) -> Rejection {
+        self.counts.cut(&kind);
+        self.reporter.reject(kind)
+    }
 }
 
 impl TimeoutLayer {
@@ -40,7 +55,7 @@ impl TimeoutLayer {
     /// A builder; see the [table of settings](crate#settings).
     pub fn builder() -> TimeoutLayerBuilder {
         TimeoutLayerBuilder {
-            overall: None,
+            limits: Limits::default(),
             reporter: Reporter::new(LAYER),
             protocol: Plain,
             allowance: Fixed,
@@ -48,9 +63,16 @@ impl TimeoutLayer {
     }
 }
 
+impl<P, A> TimeoutLayer<P, A> {
+    /// The handle by which the layer's counts are read.
+    pub fn handle(&self) -> TimeoutHandle {
+        TimeoutHandle::new(Arc::clone(&self.shared))
+    }
+}
+
 /// Builds a [`TimeoutLayer`].
 pub struct TimeoutLayerBuilder<P = Plain, A = Fixed> {
-    overall: Option<Duration>,
+    limits: Limits,
     reporter: Reporter,
     protocol: P,
     allowance: A,
@@ -60,7 +82,28 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     /// Allows each call this long in all: the inner service becoming ready, the response head,
     /// and its body. Default: no limit. `Duration::MAX` means no limit, too.
     pub fn overall(mut self, limit: Duration) -> Self {
-        self.overall = Some(limit);
+        self.limits.overall = Some(limit);
+        self
+    }
+
+    /// Allows the response head this long from the call on: the inner service becoming ready,
+    /// the request being sent, and the dependency's thinking. Default: no limit.
+    ///
+    /// It is no deadline for those inside, which a body would inherit: place it innermost, around
+    /// the client, and bound what queues or retries by [`overall`](Self::overall).
+    pub fn response(mut self, limit: Duration) -> Self {
+        self.limits.response = Some(limit);
+        self
+    }
+
+    /// Allows each frame of the response body this long, from the moment that its reader asks
+    /// for it. Default: no limit.
+    ///
+    /// A reader who takes his time is not counted; a body that trickles on for ever is not cut,
+    /// for that there is [`overall`](Self::overall). It needs a [protocol](Self::protocol) that
+    /// knows of bodies.
+    pub fn read(mut self, limit: Duration) -> Self {
+        self.limits.read = Some(limit);
         self
     }
 
@@ -68,14 +111,14 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     /// [`overall`](Self::overall) holds. A request that is allowed no time at all is refused.
     /// Default: no difference between requests.
     pub fn per_request<B>(self, allowance: B) -> TimeoutLayerBuilder<P, B> {
-        let Self { overall, reporter, protocol, allowance: _ } = self;
-        TimeoutLayerBuilder { overall, reporter, protocol, allowance }
+        let Self { limits, reporter, protocol, allowance: _ } = self;
+        TimeoutLayerBuilder { limits, reporter, protocol, allowance }
     }
 
     /// Follows responses by this protocol. Default: [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> TimeoutLayerBuilder<Q, A> {
-        let Self { overall, reporter, protocol: _, allowance } = self;
-        TimeoutLayerBuilder { overall, reporter, protocol, allowance }
+        let Self { limits, reporter, protocol: _, allowance } = self;
+        TimeoutLayerBuilder { limits, reporter, protocol, allowance }
     }
 
     /// Names the layer in errors and events. Default: `"timeout"`.
@@ -94,14 +137,15 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if `overall` is zero.
+    /// [`ConfigError`] if a limit is zero.
     pub fn build(self) -> Result<TimeoutLayer<P, A>, ConfigError> {
-        let Self { overall, reporter, protocol, allowance } = self;
-        if let Some(overall) = overall {
-            ConfigError::check_not_zero("overall", overall)?;
-        }
-        let shared = Arc::new(Shared { overall, reporter });
-        Ok(TimeoutLayer { shared, protocol, allowance })
+        let Self { limits, reporter, protocol, allowance } = self;
+        let (limits, counts) = (limits.check()?, Counts::default());
+        Ok(TimeoutLayer {
+            shared: Arc::new(Shared { limits, reporter, counts }),
+            protocol,
+            allowance,
+        })
     }
 }
 
@@ -124,7 +168,7 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutLayer")
             .field("name", self.reporter.name())
-            .field("overall", &self.overall)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -133,7 +177,7 @@ impl<P, A> fmt::Debug for TimeoutLayerBuilder<P, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutLayerBuilder")
             .field("name", self.reporter.name())
-            .field("overall", &self.overall)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -63,11 +63,14 @@
 mod allowance;
 mod clock;
 mod future;
+mod handle;
 mod layer;
+mod limits;
 mod service;
 
 pub use allowance::{Allowance, Fixed};
 pub use clock::TimeoutFollower;
 pub use future::ResponseFuture;
+pub use handle::{TimeoutHandle, TimeoutSnapshot};
 pub use layer::{TimeoutLayer, TimeoutLayerBuilder};
 pub use service::Timeout;

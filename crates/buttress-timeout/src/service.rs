@@ -4,18 +4,17 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, Follow, Plain, ReadyCall, RejectionKind};
+use buttress_core::{BoxError, Deadline, Follow, Plain, ReadyCall};
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
     Allowance, Fixed, ResponseFuture, TimeoutFollower,
-    allowance::{Start, start},
     clock::Clock,
     layer::Shared,
+    limits::{Bounds, Limits, finite},
 };
 
 /// A service whose calls are bounded; made by [`TimeoutLayer`](crate::TimeoutLayer).
@@ -65,21 +64,16 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        // Never is not a limit: no timer, and no deadline for those inside.
-        let limit = self.allowance.allow(&request).or(self.shared.overall);
-        let limit = limit.filter(|&limit| limit != Duration::MAX);
+        let Limits { overall, response, read: _ } = self.shared.limits;
+        let overall = self.allowance.allow(&request).map_or(overall, finite);
         let ambient = Deadline::current();
         // The clock is read only where something bounds the call.
-        let start = match (limit, ambient) {
-            (None, None) => Start::Unbounded,
-            (limit, ambient) => start(limit, ambient, Instant::now()),
-        };
-        let bounds = match start {
-            Start::Unbounded => None,
-            Start::Bounded(bounds) => Some(bounds),
-            Start::TooLate => {
-                let kind = RejectionKind::DeadlineExceeded { called: false };
-                return ResponseFuture::refused(self.shared.reporter.reject(kind));
+        let bounds = if overall.or(response).is_none() && ambient.is_none() {
+            Bounds::NONE
+        } else {
+            match Bounds::begin(overall, response, ambient, Instant::now()) {
+                Some(bounds) => bounds,
+                None => return ResponseFuture::refused(self.shared.refuse()),
             }
         };
         let clock = Clock::new(bounds, Arc::clone(&self.shared));
