@@ -47,6 +47,33 @@ async fn a_timeout_outside_the_breaker_hides_nothing_from_it() {
     assert_eq!((handle.calls(), handle.in_flight()), (5, 0));
 }
 
+/// The same for the limits on phases, which are no deadlines: the one on the head, and the one on
+/// the gap between the frames of a body.
+#[tokio::test(start_paused = true)]
+async fn a_limit_on_a_phase_outside_the_breaker_hides_nothing_from_it_either() {
+    let http = Http::new();
+    for head in [false, true] {
+        let (stalls, _handle) = Probe::new(move |_: Request<()>| {
+            let body = ScriptedBody::new([BodyStep::Data("x"), BodyStep::Hang]);
+            if head { Reply::Now(Ok(Response::new(body))) } else { Reply::Never }
+        });
+        let layer = BreakerLayer::builder().consecutive_failures(2).protocol(http).build().unwrap();
+        let circuit = layer.handle();
+        let limits = TimeoutLayer::builder().response(SECOND).read(SECOND).protocol(http);
+        let service =
+            ServiceBuilder::new().layer(limits.build().unwrap()).layer(layer).service(stalls);
+        for call in 1..=2 {
+            assert_eq!(circuit.state(), CircuitState::Closed, "before call {call}");
+            let response = service.clone().oneshot(Request::new(())).await;
+            assert_eq!(response.is_ok(), head);
+            if let Ok(response) = response {
+                response.into_body().collect().await.unwrap_err();
+            }
+        }
+        assert_eq!(circuit.state(), CircuitState::Open);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn callers_who_hang_up_never_open_the_circuit() {
     let (hangs, _handle) = Probe::new(|_: ()| Reply::<()>::Never);

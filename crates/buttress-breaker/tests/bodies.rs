@@ -105,6 +105,15 @@ async fn a_body_dropped_after_its_deadline_is_a_failure() {
     assert_eq!(handle.state(), CircuitState::Open);
 }
 
+/// A limit on the gap between frames is no deadline: it drops the body under one that has passed.
+#[tokio::test(start_paused = true)]
+async fn a_body_cut_by_its_gap_is_a_failure() {
+    let (mut service, handle, _inner) = breaker();
+    let body = streamed(&mut service, 200, &[BodyStep::Data("a"), BodyStep::Hang]).await;
+    Deadline::scope(Some(Deadline::after(Duration::ZERO)), || drop(body));
+    assert_eq!(handle.state(), CircuitState::Open);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_panics_is_a_failure() {
     let (mut service, handle, _inner) = breaker();

@@ -242,6 +242,22 @@ async fn a_timeout_outside_does_not_hide_failures() {
     assert_eq!(inner.in_flight(), 0);
 }
 
+/// A limit on a phase, such as the response head, is no deadline; what it cuts it drops under one
+/// that has passed.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_no_deadline_does_not_hide_failures_either() {
+    for (deadline, state) in [
+        (Deadline::after(Duration::ZERO), CircuitState::Open),
+        (Deadline::after(SECOND), CircuitState::Closed),
+    ] {
+        let (mut service, handle, _inner) = build(first_failure());
+        let mut call = task::spawn(service.call(Act::Hang));
+        assert_pending!(call.poll());
+        Deadline::scope(Some(deadline), || drop(call));
+        assert_eq!(handle.state(), state);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_ready_in_time_failed() {
     let (mut service, handle, inner) = build(first_failure());
@@ -329,7 +345,7 @@ async fn a_deadline_that_had_passed_before_the_call_says_nothing() {
     let past = Deadline::after(Duration::ZERO);
     let mut call = task::spawn(Deadline::scope(Some(past), || service.call(())));
     assert_pending!(call.poll());
-    drop(call);
+    Deadline::scope(Some(past), || drop(call));
     assert_eq!(layer.handle().state(), CircuitState::Closed);
 }
 

@@ -7,8 +7,8 @@ use tower_layer::Layer;
 
 use crate::{Fixed, Timeout, TimeoutHandle, handle::Counts, limits::Limits};
 
-/// The word for this layer in errors and events.
-const LAYER: &str = "timeout";
+/// The word for the layers of this crate in errors and events.
+pub(crate) const LAYER: &str = "timeout";
 
 /// Bounds each call, as a whole and in its phases; see the [crate's page](crate).
 #[derive(Clone)]

@@ -89,6 +89,33 @@ async fn a_stalled_body_is_cut_once_said_once_and_dropped() {
     assert_eq!(recorder.take(), ["timeout timeout: rejected: overall limit of 1s passed"]);
 }
 
+/// The limit of a gap begins anew with each frame; the one timer for all of them is moved on.
+#[tokio::test(start_paused = true)]
+async fn a_gap_too_long_is_cut_however_many_came_in_time() {
+    let frame = [BodyStep::Wait(SECOND * 9 / 10), BodyStep::Data("x")];
+    let steps = std::iter::repeat_n(frame, 20).flatten().chain([BodyStep::Hang]);
+    let body = ScriptedBody::new(steps);
+    let dropped = body.dropped();
+    let once = Mutex::new(Some(body));
+    let (probe, _handle) = Probe::new(move |_: ()| {
+        Reply::Now(Ok(Response::new(once.lock().unwrap().take().unwrap())))
+    });
+    let layer = TimeoutLayer::builder().read(SECOND).protocol(Http::new()).build().unwrap();
+    let start = Instant::now();
+    let mut body = layer.layer(probe).oneshot(()).await.unwrap().into_body();
+    let mut frames = 0;
+    let error = loop {
+        match body.frame().await.unwrap() {
+            Ok(_) => frames += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((frames, start.elapsed()), (20, SECOND * 19));
+    assert!(error.to_string().ends_with("read limit of 1s passed"), "{error}");
+    assert!(dropped.load(Ordering::SeqCst) && body.frame().await.is_none());
+    assert_eq!(layer.handle().snapshot().read, 1);
+}
+
 /// The law is the limit, whoever is slow: here the reader is, and the body never is.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_always_has_a_frame_is_cut_too() {
