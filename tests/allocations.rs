@@ -84,6 +84,17 @@ fn timeout_allocates_nothing() {
 }
 
 #[test]
+fn timeout_with_every_limit_allocates_nothing() {
+    let second = Duration::from_secs(1);
+    let every = TimeoutLayer::builder()
+        .overall(2 * second)
+        .response(second)
+        .read(second)
+        .per_request(|_: &u64| Some(Duration::from_secs(3)));
+    assert_eq!(allocations(every.build().unwrap().layer(Adds)), 0);
+}
+
+#[test]
 fn retry_allocates_nothing() {
     assert_eq!(allocations(retry().layer(Adds)), 0);
 }

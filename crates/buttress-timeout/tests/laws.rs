@@ -127,11 +127,16 @@ async fn each_request_its_own_time() {
 async fn zero_is_a_config_error_and_max_is_never() {
     let error = TimeoutLayer::new(Duration::ZERO).unwrap_err();
     assert_eq!((error.setting(), error.value()), ("overall", "0s"));
+    let error = TimeoutLayer::builder().response(Duration::ZERO).build().unwrap_err();
+    assert_eq!((error.setting(), error.value()), ("response", "0s"));
+    let error = TimeoutLayer::builder().read(Duration::ZERO).build().unwrap_err();
+    assert_eq!((error.setting(), error.value()), ("read", "0s"));
 
     let day = Duration::from_secs(86_400);
     for never in [Duration::MAX, Duration::from_secs(u64::MAX)] {
         let (probe, _handle) = Probe::new(move |(): ()| Reply::After(day, Ok(())));
-        TimeoutLayer::new(never).unwrap().layer(probe).oneshot(()).await.unwrap();
+        let layer = TimeoutLayer::builder().overall(never).response(never).read(never);
+        layer.build().unwrap().layer(probe).oneshot(()).await.unwrap();
     }
 }
 
@@ -210,7 +215,9 @@ async fn a_task_that_is_always_busy_is_cut_too() {
 fn a_timer_is_made_only_when_the_first_poll_was_pending() {
     // There is no runtime here, and a timer needs one.
     let (probe, _handle) = Probe::new(|_: ()| Reply::Now(Ok(7)));
-    let mut service = TimeoutLayer::new(Duration::from_secs(1)).unwrap().layer(probe);
+    let second = Duration::from_secs(1);
+    let every = TimeoutLayer::builder().overall(second).response(second).read(second);
+    let mut service = every.build().unwrap().layer(probe);
     let mut call = task::spawn(service.call(()));
     assert_eq!(assert_ready!(call.poll()).unwrap(), 7);
 }

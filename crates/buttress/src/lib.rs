@@ -96,5 +96,5 @@ pub mod prelude {
     #[cfg(feature = "retry")]
     pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
     #[cfg(feature = "timeout")]
-    pub use buttress_timeout::TimeoutLayer;
+    pub use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 }
