@@ -2,7 +2,8 @@
 
 use std::{
     convert::Infallible,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Mutex, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
@@ -10,7 +11,9 @@ use std::{
 
 use buttress_core::{Deadline, Rejection, RejectionKind};
 use buttress_http::Http;
-use buttress_testkit::{BodyStep, Probe, Recorder, Reply, ScriptedBody};
+use buttress_testkit::{
+    BodyStep, Probe, Recorder, Reply, ScriptedBody, assert_pending, assert_ready, task,
+};
 use buttress_timeout::TimeoutLayer;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -18,7 +21,7 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tokio::{
     runtime::Builder,
-    time::{Instant, sleep},
+    time::{Instant, advance, sleep},
 };
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -130,6 +133,23 @@ async fn a_body_that_always_has_a_frame_is_cut_too() {
     }
     assert!(start.elapsed() <= SECOND + SECOND / 10, "{:?}", start.elapsed());
     assert!(body.frame().await.is_none());
+}
+
+/// tokio lets no timer fire in a task that has used up its turn; the body is cut all the same.
+#[tokio::test(start_paused = true)]
+async fn a_body_in_a_task_that_is_always_busy_is_cut_too() {
+    let (probe, _handle) =
+        Probe::new(|_: ()| Reply::Now(Ok(Response::new(ScriptedBody::new([BodyStep::Hang])))));
+    let layer = TimeoutLayer::builder().read(SECOND).protocol(Http::new()).build().unwrap();
+    let mut body = layer.layer(probe).oneshot(()).await.unwrap().into_body();
+    let mut frame = task::spawn(body.frame());
+    assert_pending!(frame.poll());
+    advance(SECOND).await;
+    let polled = poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        Poll::Ready(frame.poll())
+    });
+    assert!(assert_ready!(polled.await).unwrap().is_err());
 }
 
 /// A body runs under the deadline of its call, and is dropped under it.

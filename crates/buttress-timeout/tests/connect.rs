@@ -1,6 +1,13 @@
 //! A limit on making a connection, around connectors of every kind.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
 
 use buttress_core::{BoxError, Deadline, Phase, Rejection, RejectionKind};
 use buttress_testkit::{
@@ -76,12 +83,41 @@ async fn readiness_of_the_connector_is_part_of_the_time_and_wakes() {
     assert_eq!(connecting.await.unwrap(), 7);
     assert_eq!(handle.reserved(), 0);
 
-    handle.set_readiness(Readiness::Broken);
     let (probe, handle) = Probe::new(|_: ()| Reply::<()>::Never);
     handle.set_readiness(Readiness::Broken);
     let mut service = second().layer(probe);
     let error = service.ready().await.unwrap().call(()).await.unwrap_err();
     assert_eq!(error.to_string(), "the probe is broken");
+}
+
+/// tokio lets no timer fire in a task that has used up its turn; and what is cut is told so by the
+/// deadline that it is dropped under.
+#[tokio::test(start_paused = true)]
+async fn cut_in_a_task_that_is_always_busy_too_and_dropped_as_cut() {
+    struct Sees(Arc<Mutex<Option<bool>>>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = Some(Deadline::current().is_some_and(Deadline::is_past));
+        }
+    }
+    let seen = Arc::default();
+    let inside = Arc::clone(&seen);
+    let hangs = service_fn(move |_: ()| {
+        let sees = Sees(Arc::clone(&inside));
+        async move {
+            let _sees = sees;
+            pending::<Result<(), Infallible>>().await
+        }
+    });
+    let mut connecting = task::spawn(second().layer(hangs).call(()));
+    assert_pending!(connecting.poll());
+    advance(SECOND).await;
+    let polled = poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        Poll::Ready(connecting.poll())
+    });
+    assert!(assert_ready!(polled.await).is_err());
+    assert_eq!(*seen.lock().unwrap(), Some(true));
 }
 
 #[tokio::test(start_paused = true)]
