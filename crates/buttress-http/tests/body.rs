@@ -265,8 +265,8 @@ async fn a_body_that_was_cut_is_dropped_under_the_deadline_that_the_follower_the
             Poll::Ready("cut".into())
         }
         fn part(&mut self) -> Option<BoxError> {
-            self.at = Some(Deadline::at(Instant::now()));
-            self.always.then(|| "cut".into())
+            self.at = self.always.then(|| Deadline::at(Instant::now()));
+            self.at.map(|_| "cut".into())
         }
         fn deadline(&self) -> Option<Deadline> {
             self.at
