@@ -89,6 +89,19 @@ async fn one_that_drips_for_ever_passes_the_overall_limit() {
 }
 
 #[tokio::test]
+async fn one_that_never_reads_the_request_passes_the_write_limit() {
+    let (peer, lateness) = (Peer::never_reads().await, Lateness::watch());
+    let overall = TimeoutLayer::builder().overall(LONG).protocol(Http::new()).build().unwrap();
+    let transfer = TransferTimeoutLayer::builder().write(LIMIT).build().unwrap();
+    let service = ServiceBuilder::new().layer(overall).layer(transfer).service(client());
+    let (body, last) = Endless::new();
+    let request = Request::builder().method(Method::POST).uri(peer.uri()).body(body).unwrap();
+    let error = service.oneshot(request).await.unwrap_err();
+    lateness.assert_in_time(last.given(), LIMIT);
+    assert_eq!(phase(&error), Some(Phase::Write), "{error}");
+}
+
+#[tokio::test]
 async fn one_whose_backlog_is_full_passes_the_connect_limit() {
     let (peer, lateness) = (Peer::full_backlog().await, Lateness::watch());
     let start = Instant::now();

@@ -80,7 +80,8 @@ impl Peer {
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
         // A handshake that nobody answers is repeated after a second; before that it says nothing.
-        while let Ok(stream) = timeout(Duration::from_millis(500), TcpStream::connect(address)).await
+        while let Ok(stream) =
+            timeout(Duration::from_millis(500), TcpStream::connect(address)).await
         {
             waiting.push(stream.unwrap());
             assert!(waiting.len() < 1_000, "the backlog is never full");
@@ -151,6 +152,6 @@ impl Body for Endless {
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         *self.0.0.lock().unwrap() = Instant::now();
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 65_536])))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 8_192])))))
     }
 }

@@ -13,6 +13,15 @@
 //! [`RespondLayer`] stands outermost on a server and turns errors into responses, so that axum
 //! and hyper take the stack as it is.
 //!
+//! # Deadlines from hop to hop
+//!
+//! A deadline inside a program travels by itself; from one program to the next it travels in a
+//! header that says what is left. [`AcceptDeadlineLayer`] reads it on a server and gives it to
+//! everything inside, see [`accept_deadline`]. [`SendDeadlineLayer`] writes what remains on a
+//! client, anew for each attempt, see [`send_deadline`]. Which header, and what it may say, is a
+//! [`DeadlineHeader`]. Between the two nothing needs to be passed on by hand, and no hop is told
+//! of more time than the one before it was given.
+//!
 //! # Example
 //!
 //! ```
@@ -41,13 +50,22 @@
 //! # }
 //! ```
 
+pub mod accept_deadline;
 mod body;
+mod deadline_header;
+mod grpc;
 mod judge;
 mod protocol;
 mod repeat;
 pub mod respond;
+pub mod send_deadline;
+pub mod transfer_timeout;
 
+pub use accept_deadline::{AcceptDeadline, AcceptDeadlineLayer};
 pub use body::Followed;
+pub use deadline_header::DeadlineHeader;
 pub use judge::retry_after;
 pub use protocol::{DEGRADED_HEADER, Http};
 pub use respond::{Respond, RespondLayer};
+pub use send_deadline::{SendDeadline, SendDeadlineLayer};
+pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};

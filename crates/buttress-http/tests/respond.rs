@@ -5,12 +5,16 @@ use std::{sync::Arc, time::Duration};
 use buttress_core::{BoxError, Phase, Rejection, RejectionKind};
 use buttress_http::RespondLayer;
 use buttress_testkit::{
-    Probe, Readiness, Reply, assert_future_traits, assert_layer_traits, assert_service_traits,
+    BodyStep, Probe, Readiness, Reply, ScriptedBody, assert_future_traits, assert_layer_traits,
+    assert_service_traits,
 };
 use bytes::Bytes;
-use http::{Response, StatusCode, header::RETRY_AFTER};
-use http_body_util::{BodyExt, Full};
+use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty, Full};
 use tower::{Layer, Service, ServiceExt};
+
+type Sent = Request<Empty<Bytes>>;
 
 fn rejection(kind: RejectionKind) -> Rejection {
     Rejection::new("layer", Arc::from("secret-name"), kind)
@@ -21,8 +25,8 @@ type Case = (fn() -> BoxError, u16, Option<&'static str>);
 
 async fn answer(layer: RespondLayer, error: fn() -> BoxError) -> (u16, Option<String>, String) {
     let (probe, _handle) =
-        Probe::new(move |_: ()| Reply::<Response<Full<Bytes>>>::Now(Err(error())));
-    let response = layer.layer(probe).oneshot(()).await.unwrap();
+        Probe::new(move |_: Sent| Reply::<Response<Full<Bytes>>>::Now(Err(error())));
+    let response = layer.layer(probe).oneshot(Sent::default()).await.unwrap();
     let retry_after = response.headers().get(RETRY_AFTER).map(|v| v.to_str().unwrap().to_owned());
     let status = response.status().as_u16();
     let text = response.into_body().collect().await.unwrap().to_bytes();
@@ -101,17 +105,17 @@ async fn full_can_be_429_and_never_a_success() {
 #[tokio::test]
 async fn a_broken_service_is_a_response_too() {
     let (probe, handle) =
-        Probe::new(|_: ()| Reply::Now(Ok(Response::new(Full::<Bytes>::default()))));
+        Probe::new(|_: Sent| Reply::Now(Ok(Response::new(Full::<Bytes>::default()))));
     handle.set_readiness(Readiness::Broken);
     let mut service = RespondLayer::new().layer(probe);
-    let response = service.ready().await.unwrap().call(()).await.unwrap();
+    let response = service.ready().await.unwrap().call(Sent::default()).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(handle.calls(), 0);
 }
 
 #[tokio::test]
 async fn responses_pass_unchanged() {
-    let (probe, _handle) = Probe::new(|_: ()| {
+    let (probe, _handle) = Probe::new(|_: Sent| {
         let response = Response::builder().status(503).header("x", "y");
         Reply::Now(Ok(response.body(Full::<Bytes>::from("its own")).unwrap()))
     });
@@ -119,7 +123,7 @@ async fn responses_pass_unchanged() {
     assert_layer_traits(&layer);
     let mut service = layer.layer(probe);
     assert_service_traits(&service);
-    let call = service.call(());
+    let call = service.call(Sent::default());
     assert_future_traits(&call);
     let response = call.await.unwrap();
     assert_eq!(
@@ -127,4 +131,40 @@ async fn responses_pass_unchanged() {
         (503, &"y".parse().unwrap())
     );
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "its own");
+}
+
+/// An error of the body passes once, and then there is nothing; what comes before is as it was.
+#[tokio::test]
+async fn a_body_that_breaks_off_does_so_once() {
+    let steps = [BodyStep::Data("a"), BodyStep::Error("reset"), BodyStep::Data("never")];
+    let (probe, _handle) =
+        Probe::new(move |_: Sent| Reply::Now(Ok(Response::new(ScriptedBody::new(steps.clone())))));
+    let response = RespondLayer::new().layer(probe).oneshot(Sent::default()).await.unwrap();
+    let mut body = response.into_body();
+    assert_future_traits(&body);
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+    assert!(!body.is_end_stream() && body.size_hint().exact().is_none());
+    assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "reset");
+    assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
+    assert!(body.frame().await.is_none());
+}
+
+/// Servers write `Content-Length` by the hint, and do not ask a body that has ended.
+#[tokio::test]
+async fn the_hints_are_those_of_the_body() {
+    let (probe, handle) = Probe::new(|_: Sent| {
+        Reply::Now(Ok(Response::new(ScriptedBody::new([BodyStep::Data("four")]))))
+    });
+    let service = RespondLayer::new().layer(probe);
+    let mut body = service.clone().oneshot(Sent::default()).await.unwrap().into_body();
+    assert!(!body.is_end_stream() && body.size_hint().exact() == Some(4));
+    body.frame().await.unwrap().unwrap();
+    assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
+    assert!(body.frame().await.is_none());
+
+    handle.set_readiness(Readiness::Broken);
+    let mut body = service.oneshot(Sent::default()).await.unwrap().into_body();
+    assert!(!body.is_end_stream() && body.size_hint().exact() == Some(11));
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "Bad Gateway");
+    assert!(body.is_end_stream() && body.frame().await.is_none());
 }

@@ -5,12 +5,12 @@
 //!
 //! | feature | layer | module |
 //! |---|---|---|
-//! | `timeout` | `TimeoutLayer`: a limit on the whole call, and a deadline that travels | `timeout` |
+//! | `timeout` | `TimeoutLayer`: limits on the whole call and on its phases, and a deadline that travels; `ConnectTimeoutLayer` | `timeout` |
 //! | `retry` | `JitteredRetryLayer`: another attempt, where it is safe and of use | `retry` |
 //! | `breaker` | `BreakerLayer`: no calls to what is down | `breaker` |
 //! | `bulkhead` | `BulkheadLayer`: so many calls at once and no more | `bulkhead` |
 //! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
-//! | `http` | the `Http` protocol, and `RespondLayer` for servers | `http` |
+//! | `http` | the `Http` protocol, deadlines in headers, limits on the request body, and `RespondLayer` for servers | `http` |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
 //!
 //! # The recommended stack
@@ -18,10 +18,13 @@
 //! Outermost first, as `ServiceBuilder` reads:
 //!
 //! ```text
-//! respond → fallback → timeout (overall) → retry → breaker → bulkhead → timeout (attempt) → client
+//! respond → accept deadline → fallback → timeout (overall) → retry → breaker → bulkhead
+//!         → timeout (attempt) → send deadline → client
 //! ```
 //!
 //! - *respond* (on a server) turns whatever is left into the response that HTTP has for it.
+//! - *accept deadline* (on a server) refuses what comes too late, and lets everything inside see
+//!   how long there is.
 //! - *fallback* sees every failure, so it stands outside all that can fail, also outside the
 //!   overall limit: when time is up there is still an answer to give.
 //! - The *overall* limit is the caller's patience; it bounds all attempts and the waits between.
@@ -29,6 +32,7 @@
 //! - The *breaker* judges single attempts, and refuses before a place in the bulkhead is taken.
 //! - The *bulkhead* holds a place for as long as an attempt runs, its body included.
 //! - The limit of one *attempt* is what the breaker judges a hung dependency by.
+//! - *send deadline* stands innermost, so that each attempt sends what is left of the time then.
 //!
 //! # If the compiler says "implementation of `From` is not general enough"
 //!
@@ -92,7 +96,9 @@ pub mod prelude {
     #[cfg(feature = "fallback")]
     pub use buttress_fallback::FallbackLayer;
     #[cfg(feature = "http")]
-    pub use buttress_http::{Http, RespondLayer};
+    pub use buttress_http::{
+        AcceptDeadlineLayer, Http, RespondLayer, SendDeadlineLayer, TransferTimeoutLayer,
+    };
     #[cfg(feature = "retry")]
     pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
     #[cfg(feature = "timeout")]

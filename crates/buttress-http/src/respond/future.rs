@@ -9,49 +9,53 @@ use std::{
 
 use buttress_core::{BoxError, ReadyCall};
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body::Body;
-use http_body_util::{Either, Full};
+use http::{Request, Response, StatusCode};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use super::status;
+use super::{Body, grpc_status::GrpcStatus, status};
 
 /// The future of [`Respond`](super::Respond).
 #[pin_project]
-pub struct ResponseFuture<S: Service<Req>, Req> {
+pub struct ResponseFuture<S: Service<Request<B>>, B> {
     #[pin]
-    call: ReadyCall<S, Req>,
+    call: ReadyCall<S, Request<B>>,
+    grpc: bool,
     full: StatusCode,
 }
 
-impl<S: Service<Req>, Req> ResponseFuture<S, Req> {
-    pub(super) fn new(call: ReadyCall<S, Req>, full: StatusCode) -> Self {
-        Self { call, full }
+impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    pub(super) fn new(call: ReadyCall<S, Request<B>>, grpc: bool, full: StatusCode) -> Self {
+        Self { call, grpc, full }
     }
 }
 
-impl<S, Req, B> Future for ResponseFuture<S, Req>
+impl<S, B, R> Future for ResponseFuture<S, B>
 where
-    S: Service<Req, Response = Response<B>>,
+    S: Service<Request<B>, Response = Response<R>>,
     S::Error: Into<BoxError>,
-    B: Body<Data = Bytes>,
+    R: http_body::Body<Data = Bytes>,
 {
-    type Output = Result<Response<Either<B, Full<Bytes>>>, Infallible>;
+    type Output = Result<Response<Body<R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let (grpc, full) = (*this.grpc, *this.full);
         Poll::Ready(Ok(match ready!(this.call.poll(cx)) {
-            Ok(response) => response.map(Either::Left),
+            Ok(response) => response.map(|body| Body::inner(body, grpc)),
             Err(error) => {
                 let error: BoxError = error.into();
-                status::response(error.as_ref(), *this.full).map(Either::Right)
+                if grpc {
+                    GrpcStatus::of(error.as_ref()).response(Body::empty())
+                } else {
+                    status::response(error.as_ref(), full).map(Body::text)
+                }
             }
         }))
     }
 }
 
-impl<S: Service<Req>, Req> fmt::Debug for ResponseFuture<S, Req> {
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

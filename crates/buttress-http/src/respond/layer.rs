@@ -20,7 +20,7 @@ impl RespondLayer {
 
     /// The status for a bulkhead that is full: 503, the default, says that the server is
     /// overloaded; 429 says that this caller should slow down, which fits a compartment per
-    /// caller.
+    /// caller. A gRPC request is told UNAVAILABLE, whatever is set here.
     ///
     /// # Errors
     ///

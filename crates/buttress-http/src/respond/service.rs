@@ -7,12 +7,11 @@ use std::{
 
 use buttress_core::{BoxError, ReadyCall};
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use http_body::Body;
-use http_body_util::{Either, Full};
+use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use super::ResponseFuture;
+use super::{Body, ResponseFuture};
+use crate::grpc::is_grpc;
 
 /// A service that answers where it would have failed; made by
 /// [`RespondLayer`](super::RespondLayer).
@@ -43,22 +42,23 @@ impl<S> Respond<S> {
     }
 }
 
-impl<S, Req, B> Service<Req> for Respond<S>
+impl<S, B, R> Service<Request<B>> for Respond<S>
 where
-    S: Service<Req, Response = Response<B>> + Clone,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
-    B: Body<Data = Bytes>,
+    R: http_body::Body<Data = Bytes>,
 {
-    type Response = Response<Either<B, Full<Bytes>>>;
+    type Response = Response<Body<R>>;
     type Error = Infallible;
-    type Future = ResponseFuture<S, Req>;
+    type Future = ResponseFuture<S, B>;
 
     /// Always ready: an inner service that is broken is a response, too.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Req) -> Self::Future {
-        ResponseFuture::new(ReadyCall::start(&mut self.inner, request), self.full)
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let grpc = is_grpc(request.headers());
+        ResponseFuture::new(ReadyCall::start(&mut self.inner, request), grpc, self.full)
     }
 }

@@ -1,0 +1,36 @@
+//! Which headers say what is left, and what they say.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::{DeadlineHeader, deadline_header::KNOWN, grpc};
+
+/// Writes that `remaining` is left, in `own` or, for gRPC, in `grpc-timeout`, and in each other
+/// header of that meaning which is there already.
+///
+/// None if a header would have to say that nothing is left; what was written until then is of no
+/// use.
+pub(super) fn write(
+    headers: &mut HeaderMap,
+    own: &DeadlineHeader,
+    remaining: Duration,
+) -> Option<()> {
+    let primary = if grpc::is_grpc(headers) { &DeadlineHeader::GRPC_TIMEOUT } else { own };
+    // One that is written twice says the same.
+    for header in KNOWN.iter().chain([own]) {
+        if headers.contains_key(header.name()) {
+            write_one(headers, header, remaining)?;
+        }
+    }
+    write_one(headers, primary, remaining)
+}
+
+fn write_one(headers: &mut HeaderMap, header: &DeadlineHeader, remaining: Duration) -> Option<()> {
+    let said = header.soonest(headers, |_invalid| {});
+    let value = header.format(said.map_or(remaining, |said| said.min(remaining)))?;
+    headers.remove(header.name());
+    // Where a map has no room for one header more, it is better to say nothing than to panic.
+    let _ = headers.try_insert(header.name(), value);
+    Some(())
+}

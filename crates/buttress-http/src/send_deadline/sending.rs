@@ -1,0 +1,82 @@
+//! The moment at which a request is handed over.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use buttress_core::{BoxError, Deadline, Rejection};
+use http::Request;
+use pin_project::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{headers, layer::Shared};
+
+/// A service that writes the headers when it is called, which is when the inner one is ready: only
+/// then is it known what remains.
+#[derive(Clone)]
+pub(super) struct Sending<S> {
+    pub(super) inner: S,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A request that is to be sent, and its deadline.
+pub(super) struct Outgoing<B> {
+    pub(super) request: Request<B>,
+    pub(super) deadline: Option<Deadline>,
+}
+
+impl<S, B> Service<Outgoing<B>> for Sending<S>
+where
+    S: Service<Request<B>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Sent<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, outgoing: Outgoing<B>) -> Self::Future {
+        let Outgoing { mut request, deadline } = outgoing;
+        if let Some(deadline) = deadline {
+            let remaining = deadline.remaining_at(Instant::now());
+            let headers = request.headers_mut();
+            if headers::write(headers, self.shared.header(), remaining).is_none() {
+                // Gives back the readiness that was claimed and is not used.
+                self.inner = self.inner.clone();
+                return Sent::Refused(Some(self.shared.refuse()));
+            }
+        }
+        Sent::Called(self.inner.call(request))
+    }
+}
+
+/// What became of a request when it was to be handed over.
+#[pin_project(project = SentProj)]
+pub(super) enum Sent<F> {
+    Called(#[pin] F),
+    Refused(Option<Rejection>),
+}
+
+impl<F, T, E> Future for Sent<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            SentProj::Called(future) => future.poll(cx).map_err(Into::into),
+            SentProj::Refused(rejection) => {
+                let rejection = rejection.take().expect("ResponseFuture polled after it completed");
+                Poll::Ready(Err(rejection.into()))
+            }
+        }
+    }
+}
