@@ -11,7 +11,10 @@
 //!   [`DEGRADED_HEADER`].
 //!
 //! [`RespondLayer`] stands outermost on a server and turns errors into responses, so that axum
-//! and hyper take the stack as it is.
+//! and hyper take the stack as it is; under gRPC, into a status, see [`respond`].
+//!
+//! [`TransferTimeoutLayer`] cuts a call whose request body is not taken or not sent, or in which
+//! nothing moves at all, see [`transfer_timeout`].
 //!
 //! # Deadlines from hop to hop
 //!

@@ -100,8 +100,8 @@ async fn cut_in_a_task_that_is_always_busy_too_and_dropped_as_cut() {
             *self.0.lock().unwrap() = Some(Deadline::current().is_some_and(Deadline::is_past));
         }
     }
-    let seen = Arc::default();
-    let inside = Arc::clone(&seen);
+    let dropped = Arc::default();
+    let inside = Arc::clone(&dropped);
     let hangs = service_fn(move |_: ()| {
         let sees = Sees(Arc::clone(&inside));
         async move {
@@ -117,7 +117,7 @@ async fn cut_in_a_task_that_is_always_busy_too_and_dropped_as_cut() {
         Poll::Ready(connecting.poll())
     });
     assert!(assert_ready!(polled.await).is_err());
-    assert_eq!(*seen.lock().unwrap(), Some(true));
+    assert_eq!(*dropped.lock().unwrap(), Some(true));
 }
 
 #[tokio::test(start_paused = true)]
