@@ -1,13 +1,18 @@
 //! Around a tonic channel and a tonic server.
 
+use std::time::Duration;
+
+use buttress::{http::Watched, prelude::*};
 use buttress_tests::{Recommended, stack};
+use http::Request;
 use tokio::net::TcpListener;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_client::HealthClient},
 };
-use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 /// A health server on a real socket, with the stack around it if there is one.
 async fn serve(stack: Option<Recommended>) -> (Channel, tokio::task::JoinHandle<()>) {
@@ -64,6 +69,20 @@ async fn around_both_and_boxed() {
     let (channel, server) = serve(Some(stack().unwrap())).await;
     let service = BoxCloneSyncService::new(stack().unwrap().service(channel));
     let mut client = HealthClient::new(service);
+    assert_eq!(client.check(shop()).await.unwrap().into_inner().status, 1);
+    server.abort();
+}
+
+/// tonic's channel takes one type of body and no other; what wraps it gives it that.
+#[tokio::test]
+async fn limits_on_the_request_body_fit_around_a_channel() {
+    let (channel, server) = serve(None).await;
+    let limits = TransferTimeoutLayer::builder().write(Duration::from_secs(5)).build().unwrap();
+    let channel = ServiceBuilder::new()
+        .layer(limits)
+        .map_request(|request: Request<Watched<_>>| request.map(Body::new))
+        .service(channel);
+    let mut client = HealthClient::new(channel);
     assert_eq!(client.check(shop()).await.unwrap().into_inner().status, 1);
     server.abort();
 }

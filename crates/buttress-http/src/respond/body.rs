@@ -18,7 +18,8 @@ use super::grpc_status::GrpcStatus;
 ///
 /// It is the body of the inner response, whose frames, `size_hint` and `is_end_stream` it has; or
 /// the text of a response that stands for an error. A body that breaks off gives one error and
-/// then nothing; under gRPC it gives trailers with the status instead of the error.
+/// then nothing; under gRPC it gives trailers with the status instead of the error, and promises
+/// no length.
 #[pin_project]
 pub struct Body<B> {
     #[pin]
@@ -111,7 +112,11 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Plain { body } | State::Grpc { body } => body.size_hint(),
+            State::Plain { body } => body.size_hint(),
+            // An exact one would become a `Content-Length`, and trailers that stand in for the
+            // rest of the body would break that promise.
+            State::Grpc { body } if !body.is_end_stream() => SizeHint::default(),
+            State::Grpc { body } => body.size_hint(),
             State::Text(text) => text.size_hint(),
             State::Over => SizeHint::with_exact(0),
         }
