@@ -112,11 +112,10 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Plain { body } => body.size_hint(),
             // An exact one would become a `Content-Length`, and trailers that stand in for the
             // rest of the body would break that promise.
             State::Grpc { body } if !body.is_end_stream() => SizeHint::default(),
-            State::Grpc { body } => body.size_hint(),
+            State::Plain { body } | State::Grpc { body } => body.size_hint(),
             State::Text(text) => text.size_hint(),
             State::Over => SizeHint::with_exact(0),
         }
