@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use buttress::{core::CircuitState, fallback::Failure, prelude::*};
-use buttress_testkit::{BodyStep, Probe, Recorder, Reply, ScriptedBody, assert_pending, task};
+use buttress::{core::CircuitState, fallback::Failure, prelude::*, timeout::TimeoutSnapshot};
+use buttress_testkit::{
+    BodyStep, Probe, Readiness, Recorder, Reply, ScriptedBody, assert_pending, task,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, advance, timeout};
@@ -72,6 +74,67 @@ async fn a_limit_on_a_phase_outside_the_breaker_hides_nothing_from_it_either() {
         }
         assert_eq!(circuit.state(), CircuitState::Open);
     }
+}
+
+/// Where limits nest, the one that is passed cuts the call and gives its name to the error: if the
+/// one inside did, a retry between would take an attempt that was cut for a call that was.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_cut_by_its_own_limit_and_repeated_whatever_stands_inside() {
+    let (hangs, handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let recorder = Recorder::new();
+    let attempt = TimeoutLayer::builder().overall(SECOND).name("attempt");
+    let inside = TimeoutLayer::builder().overall(5 * SECOND).response(9 * SECOND).name("inside");
+    let attempt = attempt.observer(recorder.clone()).build().unwrap();
+    let inside = inside.observer(recorder.clone()).build().unwrap();
+    let (cuts, others) = (attempt.handle(), inside.handle());
+    let service = ServiceBuilder::new()
+        .layer(JitteredRetryLayer::new(3).unwrap())
+        .layer(attempt)
+        .layer(inside)
+        .service(hangs);
+    let error = service.oneshot(()).await.unwrap_err();
+    assert_eq!(error.to_string(), "timeout `attempt`: overall limit of 1s passed");
+    assert_eq!((handle.calls(), handle.in_flight()), (3, 0));
+    assert_eq!((cuts.snapshot().overall, others.snapshot()), (3, TimeoutSnapshot::default()));
+    assert_eq!(recorder.take().len(), 3, "said once each");
+}
+
+/// A dependency that becomes ready for nobody is judged the same with a limit inside the breaker
+/// and without.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_never_ready_failed_whatever_stands_inside() {
+    for attempt in [None, Some(TimeoutLayer::new(5 * SECOND).unwrap())] {
+        let (unready, handle) = Probe::new(|_: ()| Reply::Now(Ok(())));
+        handle.set_readiness(Readiness::Pending);
+        let layer = BreakerLayer::builder().consecutive_failures(1).build().unwrap();
+        let circuit = layer.handle();
+        let service = ServiceBuilder::new()
+            .layer(TimeoutLayer::new(SECOND).unwrap())
+            .layer(layer)
+            .option_layer(attempt)
+            .service(unready);
+        service.oneshot(()).await.unwrap_err();
+        assert_eq!(circuit.state(), CircuitState::Open);
+    }
+}
+
+/// A dependency that has a frame ready whenever it is asked is not to blame if the reader's time
+/// runs out.
+#[tokio::test(start_paused = true)]
+async fn slow_readers_do_not_open_the_circuit() {
+    let http = Http::new();
+    let (probe, _handle) = Probe::new(|_: Request<()>| {
+        Reply::Now(Ok(Response::new(ScriptedBody::new(vec![BodyStep::Data("x"); 100]))))
+    });
+    let layer = BreakerLayer::builder().consecutive_failures(1).protocol(http).build().unwrap();
+    let circuit = layer.handle();
+    let limit = TimeoutLayer::builder().overall(SECOND).protocol(http).build().unwrap();
+    let service = ServiceBuilder::new().layer(limit).layer(layer).service(probe);
+    let mut body = service.oneshot(Request::new(())).await.unwrap().into_body();
+    while let Some(Ok(_)) = body.frame().await {
+        advance(SECOND / 4).await;
+    }
+    assert_eq!(circuit.state(), CircuitState::Closed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,8 +22,18 @@ pub(crate) struct Admission {
     // Whether the inner service is running. One that panics leaves it so: the drop that settles
     // may come much later, when the thread is no longer panicking.
     inside: bool,
-    // Whether the response's head has come and was good.
-    followed: bool,
+    awaits: Awaits,
+}
+
+/// What goes on in a call, and so whose time it is that passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    /// The dependency is to give the head of its response.
+    Head,
+    /// The head was good; the dependency is to give a frame that the reader has asked for.
+    Frame,
+    /// The head was good; the reader has what he asked for, and takes his time.
+    Reader,
 }
 
 impl Admission {
@@ -37,7 +47,7 @@ impl Admission {
                 deadline,
                 late: deadline.is_some_and(Deadline::is_past),
                 inside: false,
-                followed: false,
+                awaits: Awaits::Head,
             }
         });
         // Only now that the ticket can not be lost, whatever the observer does.
@@ -57,8 +67,13 @@ impl Admission {
 
     /// The response's head was good: what the call comes to is known at the response's end.
     pub(crate) fn follow(mut self) -> Self {
-        self.followed = true;
+        self.awaits = Awaits::Reader;
         self
+    }
+
+    /// What a good response waits for now.
+    pub(crate) fn awaits(&mut self, awaits: Awaits) {
+        self.awaits = awaits;
     }
 
     /// Settles it as this.
@@ -71,25 +86,32 @@ impl Admission {
     /// What it means that nobody settled it.
     fn unsettled(&self) -> Outcome {
         // A body panics while it is polled by its reader, who drops it as the panic passes.
-        if self.inside || (self.followed && thread::panicking()) {
+        if self.inside || (self.followed() && thread::panicking()) {
             return Outcome::Failure;
         }
         // Cut, the dependency took too long; dropped before, the caller hung up, which says nothing
         // about it that its head has not said.
         if self.was_cut() {
             Outcome::Failure
-        } else if self.followed {
+        } else if self.followed() {
             Outcome::Success
         } else {
             Outcome::Neutral
         }
     }
 
-    /// Whether a limit drops it: its own deadline has passed, or that under which it is dropped,
-    /// as when a limit on a phase of the call cuts it.
+    /// Whether the response's head has come and was good.
+    fn followed(&self) -> bool {
+        self.awaits != Awaits::Head
+    }
+
+    /// Whether a limit drops it while the dependency is waited for: its own deadline has passed, or
+    /// that under which it is dropped, as when a limit on a phase of the call cuts it.
     fn was_cut(&self) -> bool {
         let deadline = Deadline::sooner(self.deadline, Deadline::current());
-        !self.late && deadline.is_some_and(|deadline| deadline.is_past_at(Instant::now()))
+        self.awaits != Awaits::Reader
+            && !self.late
+            && deadline.is_some_and(|deadline| deadline.is_past_at(Instant::now()))
     }
 }
 

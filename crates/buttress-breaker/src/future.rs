@@ -12,7 +12,7 @@ use buttress_core::{
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Awaits};
 
 /// The future of [`Breaker`](crate::Breaker).
 #[pin_project]
@@ -92,14 +92,29 @@ where
 
 /// Settles the call when its response has ended.
 ///
-/// A response that is dropped before its end counts as what its head said, unless the call's
-/// deadline has passed by then: then it was cut, and counts as a failure.
+/// A response that is dropped before its end counts as what its head said, unless its reader was
+/// waiting for the dependency when its time was up: then it was cut, and counts as a failure. A
+/// reader who takes his time is not the dependency's fault.
 pub struct BreakerFollower {
     // None if the head has decided.
     admission: Option<Admission>,
 }
 
 impl Follower for BreakerFollower {
+    fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
+        if let Some(admission) = &mut self.admission {
+            admission.awaits(Awaits::Frame);
+        }
+        Poll::Pending
+    }
+
+    fn part(&mut self) -> Option<BoxError> {
+        if let Some(admission) = &mut self.admission {
+            admission.awaits(Awaits::Reader);
+        }
+        None
+    }
+
     fn ended(self, end: End<'_>) {
         if let Some(admission) = self.admission {
             admission.settle(match end {

@@ -110,8 +110,33 @@ async fn a_body_dropped_after_its_deadline_is_a_failure() {
 async fn a_body_cut_by_its_gap_is_a_failure() {
     let (mut service, handle, _inner) = breaker();
     let body = streamed(&mut service, 200, &[BodyStep::Data("a"), BodyStep::Hang]).await;
-    Deadline::scope(Some(Deadline::after(Duration::ZERO)), || drop(body));
+    let mut read = task::spawn(body.collect());
+    assert_pending!(read.poll());
+    Deadline::scope(Some(Deadline::after(Duration::ZERO)), || drop(read));
     assert_eq!(handle.state(), CircuitState::Open);
+}
+
+/// A dependency that had a frame ready each time it was asked is not to blame for a slow reader.
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_leaves_late_says_nothing() {
+    for frames in 0..3 {
+        let (mut service, handle, _inner) = breaker();
+        let deadline = Deadline::after(OPEN_FOR);
+        let steps = vec![
+            BodyStep::Data("x"),
+            BodyStep::Wait(OPEN_FOR / 4),
+            BodyStep::Data("y"),
+            BodyStep::Data("z"),
+        ];
+        let call = Deadline::scope(Some(deadline), || service.call((200, steps)));
+        let mut body = call.await.unwrap().into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        advance(OPEN_FOR).await;
+        Deadline::scope(Some(deadline), || drop(body));
+        assert_eq!(handle.state(), CircuitState::Closed, "after {frames} frames");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,14 @@ use tokio::time::Instant;
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 thread_local! {
-    static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<Ambient>> = const { Cell::new(None) };
+}
+
+/// The ambient deadline, and whether somebody outside ends what runs under it when it passes.
+#[derive(Debug, Clone, Copy)]
+struct Ambient {
+    deadline: Deadline,
+    enforced: bool,
 }
 
 /// The moment after which an answer is of no use to whoever waits for it.
@@ -113,8 +120,16 @@ impl Deadline {
     /// `None` where nobody set one. Usable in handlers, for instance to size a query's own
     /// limit.
     pub fn current() -> Option<Self> {
-        // A thread that is being torn down has no ambient deadline any more.
-        CURRENT.try_with(Cell::get).unwrap_or(None)
+        ambient().map(|ambient| ambient.deadline)
+    }
+
+    /// The ambient deadline, if somebody outside ends the running code when it passes: see
+    /// [`Deadline::enforce`].
+    ///
+    /// A layer that would itself cut at that deadline leaves it to the one outside, who knows
+    /// whose limit it was, and whose error says so.
+    pub fn enforced() -> Option<Self> {
+        ambient().filter(|ambient| ambient.enforced).map(|ambient| ambient.deadline)
     }
 
     /// Runs `f` with this ambient deadline, and restores the former one after it, also when `f`
@@ -123,12 +138,14 @@ impl Deadline {
     /// Where there is an ambient deadline already the sooner of the two holds: a child is never
     /// later than its parent. For a future use [`Deadline::scoped`].
     pub fn scope<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
-        let _restore = deadline.map(|deadline| {
-            let before = Self::current();
-            set(Self::sooner(Some(deadline), before));
-            Restore(before)
-        });
-        f()
+        run(deadline, false, f)
+    }
+
+    /// As [`Deadline::scope`], for one who ends what `f` is a part of when the deadline passes.
+    ///
+    /// It is a promise: a layer inside does not watch this deadline itself.
+    pub fn enforce<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
+        run(deadline, true, f)
     }
 
     /// Runs a future with this ambient deadline: each of its polls, and its drop.
@@ -155,11 +172,30 @@ impl Deadline {
     }
 }
 
-fn set(deadline: Option<Deadline>) {
-    let _ = CURRENT.try_with(|current| current.set(deadline));
+fn run<R>(deadline: Option<Deadline>, enforced: bool, f: impl FnOnce() -> R) -> R {
+    let _restore = deadline.map(|deadline| {
+        let before = ambient();
+        let own = Ambient { deadline, enforced };
+        set(Some(match before {
+            Some(before) if before.deadline < deadline => before,
+            Some(before) if before.deadline == deadline && before.enforced => before,
+            _ => own,
+        }));
+        Restore(before)
+    });
+    f()
 }
 
-struct Restore(Option<Deadline>);
+fn ambient() -> Option<Ambient> {
+    // A thread that is being torn down has no ambient deadline any more.
+    CURRENT.try_with(Cell::get).unwrap_or(None)
+}
+
+fn set(ambient: Option<Ambient>) {
+    let _ = CURRENT.try_with(|current| current.set(ambient));
+}
+
+struct Restore(Option<Ambient>);
 
 impl Drop for Restore {
     fn drop(&mut self) {

@@ -100,3 +100,28 @@ async fn a_scoped_future_is_polled_and_dropped_under_its_deadline() {
     drop(scoped);
     assert_eq!(Deadline::current(), None);
 }
+
+/// Who enforces the soonest deadline is asked, not who enforces any.
+#[tokio::test(start_paused = true)]
+async fn enforced_is_what_somebody_outside_ends() {
+    let now = Deadline::after(Duration::from_secs(9));
+    let (soon, late) = (Deadline::after(Duration::from_secs(1)), Some(now));
+    let soon = Some(soon);
+    assert_eq!(Deadline::enforced(), None);
+    Deadline::scope(soon, || {
+        assert_eq!((Deadline::current(), Deadline::enforced()), (soon, None));
+        Deadline::enforce(late, || assert_eq!(Deadline::enforced(), None, "not the soonest"));
+        Deadline::enforce(soon, || assert_eq!(Deadline::enforced(), soon, "the same, by another"));
+        Deadline::enforce(None, || assert_eq!(Deadline::enforced(), None));
+        assert_eq!(Deadline::enforced(), None);
+    });
+    Deadline::enforce(late, || {
+        assert_eq!((Deadline::current(), Deadline::enforced()), (late, late));
+        Deadline::scope(late, || assert_eq!(Deadline::enforced(), late));
+        Deadline::scope(soon, || {
+            assert_eq!((Deadline::current(), Deadline::enforced()), (soon, None));
+        });
+        assert_eq!(Deadline::enforced(), late);
+    });
+    assert_eq!(Deadline::enforced(), None);
+}

@@ -18,11 +18,12 @@
 //!
 //! # gRPC
 //!
-//! A request is gRPC if its content type is `application/grpc`, also with a suffix or parameters;
-//! gRPC-Web is not. What would have been an error before the head is a response that is its head
+//! A request is gRPC if it is a POST whose content type is `application/grpc`, also with a suffix
+//! or parameters; gRPC-Web is not. What would have been an error before the head is a response that is its head
 //! alone: 200, with `grpc-status` and `grpc-message` in its headers and an empty body. What would
 //! have been an error of its body is said by trailers, in place of the error, and ends the body;
-//! after the body's own trailers nothing is said any more.
+//! after the body's own trailers nothing is said any more. A response to it that is of another
+//! content type is treated as plain HTTP.
 //!
 //! Under plain HTTP the head has said by then how the call went. An error of the body passes, and
 //! the server breaks the response off, so that the client sees that it is not whole.

@@ -24,8 +24,8 @@
 //! - **Never more than remains when the request is sent.** The time is taken at the moment at which
 //!   the inner service is ready and is called, and rounded down; what was spent waiting for it is
 //!   gone.
-//! - **Never more than the request said already.** Of a header that is to be written, a valid value
-//!   that is less than what remains holds, and several come to the one least. Invalid ones are
+//! - **Never more than the request said already.** Of what remains and all valid values of these
+//!   headers that the request came with, the least is what each of them says. Invalid ones are
 //!   replaced.
 //! - **Never zero.** A request with nothing left, or with less than the finest unit of a header
 //!   that is to be written, is not sent: it is refused with

@@ -48,6 +48,9 @@
 //!   connection, or waiting for a place on one. `idle` runs, and so does a limit on the whole call.
 //! - A frame counts when it is handed over, not when it has arrived: what fits into the buffers
 //!   between here and the peer goes without waiting for anyone.
+//! - The request body of a call that was cut is the client's to drop. Over HTTP/1 hyper drops it
+//!   with the connection; over HTTP/2, once the head has come, it may hold it until the peer ends
+//!   the stream.
 //! - A call that trickles on is not cut, however long it lasts; for that there is the limit on the
 //!   whole call.
 //! - A response body is cut when it is next polled. `idle` counts the time that its reader takes,

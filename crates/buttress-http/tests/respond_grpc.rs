@@ -20,7 +20,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn request(content_type: &str) -> Request<Empty<Bytes>> {
-    Request::builder().header(CONTENT_TYPE, content_type).body(Empty::new()).unwrap()
+    Request::post("/").header(CONTENT_TYPE, content_type).body(Empty::new()).unwrap()
 }
 
 async fn refused(
@@ -32,12 +32,16 @@ async fn refused(
     layer.layer(probe).oneshot(request(content_type)).await.unwrap()
 }
 
+fn grpc<B>(body: B) -> Response<B> {
+    Response::builder().header(CONTENT_TYPE, "application/grpc").body(body).unwrap()
+}
+
 /// The body of a gRPC response that plays these steps.
 async fn played(steps: impl IntoIterator<Item = BodyStep>) -> Responded<ScriptedBody> {
     let steps: Vec<_> = steps.into_iter().collect();
     let inner = service_fn(move |_: Request<Empty<Bytes>>| {
         let body = ScriptedBody::new(steps.clone());
-        async move { Ok::<_, Infallible>(Response::new(body)) }
+        async move { Ok::<_, Infallible>(grpc(body)) }
     });
     let service = RespondLayer::new().layer(inner);
     service.oneshot(request("application/grpc")).await.unwrap().into_body()
@@ -133,7 +137,7 @@ async fn a_body_that_is_cut_ends_with_the_status_of_the_cut() {
     let dropped = inner.dropped();
     let once = std::sync::Mutex::new(Some(inner));
     let (probe, _handle) = Probe::new(move |_: Request<Empty<Bytes>>| {
-        Reply::Now(Ok(Response::new(once.lock().unwrap().take().unwrap())))
+        Reply::Now(Ok(grpc(once.lock().unwrap().take().unwrap())))
     });
     let service = ServiceBuilder::new().layer(RespondLayer::new()).layer(limit).service(probe);
     let mut body = service.oneshot(request("application/grpc")).await.unwrap().into_body();
@@ -213,4 +217,29 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// gRPC knows no method but POST.
+#[tokio::test]
+async fn a_get_is_no_grpc_whatever_its_content_type_says() {
+    let broken = tower::service_fn(async |_: Request<()>| {
+        Err::<http::Response<ScriptedBody>, BoxError>("down".into())
+    });
+    let request = Request::get("/").header("content-type", "application/grpc").body(()).unwrap();
+    let response = RespondLayer::new().layer(broken).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), http::StatusCode::BAD_GATEWAY);
+}
+
+/// Trailers would make a page that breaks off look whole.
+#[tokio::test]
+async fn a_response_that_is_not_grpc_breaks_off_as_it_would() {
+    let page = tower::service_fn(async |_: Request<()>| {
+        let body = ScriptedBody::new([Data("half"), Error("reset")]);
+        let page = http::Response::builder().header("content-type", "text/html");
+        Ok::<_, BoxError>(page.body(body).unwrap())
+    });
+    let request = Request::post("/").header("content-type", "application/grpc").body(()).unwrap();
+    let response = RespondLayer::new().layer(page).oneshot(request).await.unwrap();
+    let error = response.into_body().collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "reset");
 }

@@ -36,6 +36,13 @@ impl Clock {
         self.bounds.due()
     }
 
+    /// Whether the call is due by a deadline at which somebody outside ends it anyway, and says
+    /// whose it was. Asked at each poll, for a call may go on elsewhere than where it began.
+    pub(crate) fn is_watched_outside(&self) -> bool {
+        self.bounds.cause() == Cause::Deadline
+            && Deadline::enforced().is_some_and(|outside| Some(outside) <= self.bounds.due())
+    }
+
     /// Cuts the call in this phase, now that it is due; `called` is whether the inner service had
     /// become ready and had been called.
     pub(crate) fn cut(&mut self, phase: Phase, called: bool) -> RejectionKind {

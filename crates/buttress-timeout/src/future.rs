@@ -70,10 +70,13 @@ where
         let mut ended = None;
         if let StateProj::Running { mut call, mut timer, clock, .. } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            ended = Some(match Deadline::scope(clock.deadline(), || call.as_mut().poll(cx)) {
+            ended = Some(match Deadline::enforce(clock.deadline(), || call.as_mut().poll(cx)) {
                 Poll::Ready(result) => Ok(result),
                 Poll::Pending => {
                     let Some(due) = clock.due() else { return Poll::Pending };
+                    if clock.is_watched_outside() {
+                        return Poll::Pending;
+                    }
                     if timer.is_none() {
                         timer.set(Some(sleep_until(due.instant())));
                     }

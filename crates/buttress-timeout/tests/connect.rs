@@ -136,6 +136,27 @@ async fn errors_pass_and_panics_leave_it_usable() {
     assert_eq!(handle.in_flight(), 0);
 }
 
+/// A connector that takes its time in the call itself spends the limit's; and what has answered is
+/// gone at once.
+#[tokio::test(start_paused = true)]
+async fn counts_from_the_call_and_drops_what_answered() {
+    let blocks = service_fn(|_: ()| {
+        let mut passes = task::spawn(advance(SECOND));
+        let _ = passes.poll();
+        pending::<Result<(), Infallible>>()
+    });
+    let mut connecting = task::spawn(second().layer(blocks).call(()));
+    assert!(assert_ready!(connecting.poll()).is_err());
+
+    let held = Arc::new(());
+    let weak = Arc::downgrade(&held);
+    let held = Mutex::new(Some(held));
+    let (probe, _handle) = Probe::new(move |_: ()| Reply::Now(Ok(held.lock().unwrap().take())));
+    let mut connecting = task::spawn(second().layer(probe).call(()));
+    drop(assert_ready!(connecting.poll()).unwrap());
+    assert_eq!(weak.strong_count(), 0);
+}
+
 /// The call that asked for the connection has its own limit; another may yet use it.
 #[tokio::test(start_paused = true)]
 async fn the_ambient_deadline_does_not_cut_a_connection() {

@@ -10,7 +10,7 @@ use std::{
 
 use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
 use buttress_testkit::{Probe, Readiness, Reply, assert_pending, assert_ready, task};
-use buttress_timeout::TimeoutLayer;
+use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 use proptest::prelude::*;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -247,4 +247,42 @@ async fn never_is_no_deadline_and_a_tie_is_the_layers_own() {
     let tie = Some(Deadline::after(second));
     let error = Deadline::scope(tie, || service.call(())).await.unwrap_err();
     assert!(matches!(kind(&error), RejectionKind::TimedOut { .. }), "{error}");
+}
+
+/// `Duration::MAX` is no limit at all, and not one that is far away: there is no runtime here, and a
+/// timer needs one.
+#[test]
+fn never_makes_no_timer() {
+    let never = Duration::MAX;
+    let (probe, _handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let layer = TimeoutLayer::builder().overall(never).response(never).build().unwrap();
+    assert_pending!(task::spawn(layer.layer(probe.clone()).call(())).poll());
+    let connect = ConnectTimeoutLayer::new(never).unwrap();
+    assert_pending!(task::spawn(connect.layer(probe).call(())).poll());
+}
+
+/// Whoever set the deadline cuts the call only as long as he polls it. Once it goes on in a task of
+/// its own, the layer inside does.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_moves_away_from_under_its_limit_is_cut_all_the_same() {
+    let (hangs, handle) = Probe::new(|_: ()| Reply::<()>::Never);
+    let second = Duration::from_secs(1);
+    let inside = TimeoutLayer::new(9 * second).unwrap().layer(hangs);
+    let outside = TimeoutLayer::new(second).unwrap().layer(service_fn(move |_: ()| {
+        let mut call = Box::pin(inside.clone().call(()));
+        async move {
+            // Polled once here, under the limit of the one outside.
+            poll_fn(|cx| Poll::Ready(assert_pending_now(call.as_mut().poll(cx)))).await;
+            Ok::<_, Infallible>(tokio::spawn(call))
+        }
+    }));
+    let task = outside.oneshot(()).await.unwrap();
+    let start = Instant::now();
+    let error = task.await.unwrap().unwrap_err();
+    assert_eq!(kind(&error), &RejectionKind::DeadlineExceeded { called: true });
+    assert_eq!((start.elapsed(), handle.dropped()), (second, 1));
+}
+
+fn assert_pending_now<T>(poll: Poll<T>) {
+    assert!(poll.is_pending());
 }

@@ -14,6 +14,7 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use super::{Body, grpc_status::GrpcStatus, status};
+use crate::grpc::is_grpc;
 
 /// The future of [`Respond`](super::Respond).
 #[pin_project]
@@ -42,7 +43,11 @@ where
         let this = self.project();
         let (grpc, full) = (*this.grpc, *this.full);
         Poll::Ready(Ok(match ready!(this.call.poll(cx)) {
-            Ok(response) => response.map(|body| Body::inner(body, grpc)),
+            Ok(response) => {
+                // Trailers would make any other response that breaks off look whole.
+                let grpc = grpc && is_grpc(response.headers());
+                response.map(|body| Body::inner(body, grpc))
+            }
             Err(error) => {
                 let error: BoxError = error.into();
                 if grpc {

@@ -7,7 +7,7 @@ use std::{
 
 use buttress_core::{BoxError, ReadyCall};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::{Body, ResponseFuture};
@@ -58,7 +58,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let grpc = is_grpc(request.headers());
+        // gRPC knows no other method: what a browser asks for is answered as it expects.
+        let grpc = request.method() == Method::POST && is_grpc(request.headers());
         ResponseFuture::new(ReadyCall::start(&mut self.inner, request), grpc, self.full)
     }
 }

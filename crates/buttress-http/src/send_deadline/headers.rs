@@ -17,8 +17,11 @@ pub(super) fn write(
     remaining: Duration,
 ) -> Option<()> {
     let primary = if grpc::is_grpc(headers) { &DeadlineHeader::GRPC_TIMEOUT } else { own };
-    // One that is written twice says the same.
-    for header in KNOWN.iter().chain([own]) {
+    let known = || KNOWN.iter().chain([own]);
+    // What one header said is not lengthened in another.
+    let said = known().filter_map(|header| header.soonest(headers, |_invalid| {}));
+    let remaining = said.chain([remaining]).min()?;
+    for header in known().filter(|header| *header != primary) {
         if headers.contains_key(header.name()) {
             write_one(headers, header, remaining)?;
         }
@@ -27,8 +30,7 @@ pub(super) fn write(
 }
 
 fn write_one(headers: &mut HeaderMap, header: &DeadlineHeader, remaining: Duration) -> Option<()> {
-    let said = header.soonest(headers, |_invalid| {});
-    let value = header.format(said.map_or(remaining, |said| said.min(remaining)))?;
+    let value = header.format(remaining)?;
     headers.remove(header.name());
     // Where a map has no room for one header more, it is better to say nothing than to panic.
     let _ = headers.try_insert(header.name(), value);

@@ -26,18 +26,24 @@ pub struct ConnectFuture<S: Service<Dst>, Dst> {
 
 /// How long a connection may take, and when that is over.
 #[derive(Debug, Clone, Copy)]
-struct Limit {
+pub(super) struct Limit {
     length: Duration,
     due: Deadline,
+}
+
+impl Limit {
+    /// A limit that begins now.
+    pub(super) fn begin(length: Duration) -> Self {
+        Self { length, due: Deadline::after(length) }
+    }
 }
 
 impl<S: Service<Dst>, Dst> ConnectFuture<S, Dst> {
     pub(super) fn new(
         connecting: ReadyCall<S, Dst>,
-        limit: Option<Duration>,
+        limit: Option<Limit>,
         reporter: Reporter,
     ) -> Self {
-        let limit = limit.map(|length| Limit { length, due: Deadline::after(length) });
         Self { connecting: Some(Box::pin(connecting)), limit, timer: None, reporter }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use buttress_core::{BoxError, ReadyCall, Reporter};
 use tower_service::Service;
 
-use super::ConnectFuture;
+use super::{ConnectFuture, future::Limit};
 
 /// A connector whose connections are made in time or not at all; made by
 /// [`ConnectTimeoutLayer`](super::ConnectTimeoutLayer).
@@ -55,7 +55,9 @@ where
     }
 
     fn call(&mut self, destination: Dst) -> Self::Future {
+        // Set before the connector is called, whose own call may take its time.
+        let limit = self.limit.map(Limit::begin);
         let connecting = ReadyCall::start(&mut self.inner, destination);
-        ConnectFuture::new(connecting, self.limit, self.reporter.clone())
+        ConnectFuture::new(connecting, limit, self.reporter.clone())
     }
 }
