@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Judgement, Rejection};
+use crate::{Judgement, Obstacle, Rejection};
 
 /// Something that happened in a layer, said once, to its [`Observer`](crate::Observer).
 ///
@@ -97,6 +97,10 @@ pub enum GaveUp {
     NotRepeatable,
     /// The dependency asks to be left alone for longer than a call may wait.
     HintTooLong,
+    /// The retry budget is used up: too many calls fail for repeating them to be of help.
+    Budget,
+    /// There was a copy of the request, but it can not be sent.
+    Obstacle(Obstacle),
 }
 
 /// The state of a circuit breaker.
@@ -134,6 +138,8 @@ impl fmt::Display for GaveUp {
             Self::Deadline => "no time left before the deadline",
             Self::NotRepeatable => "the request may not be sent twice",
             Self::HintTooLong => "the dependency asks for more time than may be waited",
+            Self::Budget => "the retry budget is used up",
+            Self::Obstacle(obstacle) => return obstacle.fmt(f),
         })
     }
 }

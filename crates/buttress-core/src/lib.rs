@@ -11,7 +11,8 @@
 //! | [`Deadline`] | until when the answer is of use to whoever waits for it |
 //! | [`Judgement`], [`Classify`] | what a finished call says about the dependency and about trying again |
 //! | [`Follow`], [`Follower`] | when a response is over: at its head, or at the end of its body |
-//! | [`Repeat`] | may this request be sent twice, and the copy to send |
+//! | [`Repeat`], [`Attempt`] | may this request be sent twice, the copy to send, and which one it is |
+//! | [`Discard`] | how a response is got rid of that another attempt is to replace |
 //! | [`Substitute`] | how an answer of a fallback stands in for the original, marked as degraded |
 //! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
 //! | [`Event`], [`Observer`] | what happened, typed and once, for logs, metrics and tests |
@@ -23,6 +24,7 @@
 mod config;
 mod deadline;
 mod degraded;
+mod discard;
 mod event;
 mod follow;
 mod judgement;
@@ -37,6 +39,7 @@ mod reporter;
 pub use config::ConfigError;
 pub use deadline::{Deadline, Scoped};
 pub use degraded::{Degraded, Substitute};
+pub use discard::Discard;
 pub use event::{CircuitState, Event, EventKind, GaveUp};
 pub use follow::{End, Follow, Follower};
 pub use judgement::{Classify, Judgement, Outcome, Retry};
@@ -45,7 +48,7 @@ pub use protocol::{Classified, Plain, Protocol};
 pub use randomness::Randomness;
 pub use ready::ReadyCall;
 pub use rejection::{Phase, Rejection, RejectionKind};
-pub use repeat::{Repeat, Repeatability, Repeated};
+pub use repeat::{Attempt, Obstacle, Repeat, Repeatability, Repeated};
 pub use reporter::Reporter;
 
 /// The error type of every Buttress layer.

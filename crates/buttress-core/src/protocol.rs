@@ -1,16 +1,19 @@
 //! The bundle of what a layer must know about requests and responses.
 
 use crate::{
-    BoxError, Classify, Degraded, End, Follow, Follower, Judgement, Outcome, Repeat, Repeatability,
-    Repeated, Substitute,
+    Attempt, BoxError, Classify, Degraded, Discard, End, Follow, Follower, Judgement, Obstacle,
+    Outcome, Repeat, Repeatability, Repeated, Substitute,
 };
 
-/// Everything that layers ask of a protocol: judging, following and repeating.
+/// Everything that layers ask of a protocol: judging, following, repeating and discarding.
 ///
-/// Implemented for whatever has the three parts; a layer asks only for the parts it uses.
-pub trait Protocol<Req, Res>: Classify<Res> + Follow<Res> + Repeat<Req> {}
+/// Implemented for whatever has the four parts; a layer asks only for the parts it uses.
+pub trait Protocol<Req, Res>: Classify<Res> + Follow<Res> + Repeat<Req> + Discard<Res> {}
 
-impl<P, Req, Res> Protocol<Req, Res> for P where P: Classify<Res> + Follow<Res> + Repeat<Req> {}
+impl<P, Req, Res> Protocol<Req, Res> for P where
+    P: Classify<Res> + Follow<Res> + Repeat<Req> + Discard<Res>
+{
+}
 
 /// The protocol of ordinary values, and the default of every layer.
 ///
@@ -86,6 +89,22 @@ impl<Res, P: Follow<Res>, C> Follow<Res> for Classified<P, C> {
 impl<Req, P: Repeat<Req>, C> Repeat<Req> for Classified<P, C> {
     fn repeat(&self, request: &Req) -> Option<Repeated<Req>> {
         self.protocol.repeat(request)
+    }
+
+    fn obstacle(&self, copy: &Req) -> Option<Obstacle> {
+        self.protocol.obstacle(copy)
+    }
+
+    fn mark(&self, request: &mut Req, attempt: Attempt) {
+        self.protocol.mark(request, attempt);
+    }
+}
+
+impl<Res, P: Discard<Res>, C> Discard<Res> for Classified<P, C> {
+    type Discarding = P::Discarding;
+
+    fn discard(&self, response: Res) -> Option<Self::Discarding> {
+        self.protocol.discard(response)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which requests may be sent twice.
 
+use std::fmt;
+
 /// Answers whether a request may be sent twice, and gives the copy to send.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot repeat a request of type `{Req}`",
@@ -11,6 +13,17 @@ pub trait Repeat<Req> {
     ///
     /// Asked before each attempt that another may follow, so a copy should be cheap.
     fn repeat(&self, request: &Req) -> Option<Repeated<Req>>;
+
+    /// Why a copy that was taken can not be sent, now that the attempt has ended which it is a
+    /// copy of; `None` if it can.
+    ///
+    /// Only for copies of what is used up while it is sent, such as a streamed body.
+    fn obstacle(&self, _copy: &Req) -> Option<Obstacle> {
+        None
+    }
+
+    /// Writes into a request which attempt it is, where it has a place for that.
+    fn mark(&self, _request: &mut Req, _attempt: Attempt) {}
 }
 
 /// A copy of a request, and when it may be sent.
@@ -29,4 +42,45 @@ pub enum Repeatability {
     Always,
     /// Only after a failure that proves that the first was not executed.
     OnlyUnsent,
+}
+
+/// Why a copy of a request can not be sent after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// The body was larger than what is kept of it.
+    TooLarge,
+    /// The answer came while the body was still being sent.
+    StillSending,
+    /// The body itself broke off.
+    BrokenOff,
+}
+
+/// Which attempt of a call a request is.
+///
+/// Under HTTP it is in the request's extensions, for whatever stands inside the retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The most that the call may make.
+    pub of: u32,
+}
+
+impl Attempt {
+    /// Attempt number `number`, from 1, of at most `of`.
+    pub const fn new(number: u32, of: u32) -> Self {
+        Self { number, of }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the body is too large to repeat",
+            Self::StillSending => "the answer came while the body was being sent",
+            Self::BrokenOff => "the body broke off",
+        })
+    }
 }
