@@ -139,7 +139,7 @@ impl fmt::Display for GaveUp {
             Self::NotRepeatable => "the request may not be sent twice",
             Self::HintTooLong => "the dependency asks for more time than may be waited",
             Self::Budget => "the retry budget is used up",
-            Self::Obstacle(obstacle) => return obstacle.fmt(f),
+            Self::Obstacle(obstacle) => return fmt::Display::fmt(obstacle, f),
         })
     }
 }
