@@ -1,12 +1,22 @@
 //! What the head of a response means.
 
+mod grpc;
+
 use std::time::{Duration, SystemTime};
 
 use buttress_core::{Judgement, Retry};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
-/// Judges a response by its head; the table stands at [`Http`](crate::Http).
+use crate::grpc::is_grpc;
+
+/// Judges a response by its head; the tables stand at [`Http`](crate::Http).
 pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
+    if status == StatusCode::OK
+        && is_grpc(headers)
+        && let Some(judgement) = grpc::head(headers)
+    {
+        return judgement;
+    }
     // The clock of the day is read only for a response that may carry a date.
     let hint = || retry_after(headers, SystemTime::now());
     match status.as_u16() {

@@ -56,6 +56,7 @@
 pub mod accept_deadline;
 mod body;
 mod deadline_header;
+mod discard;
 mod grpc;
 mod judge;
 mod protocol;
@@ -63,12 +64,15 @@ mod repeat;
 pub mod respond;
 pub mod send_deadline;
 pub mod transfer_timeout;
+mod unsent;
 
 pub use accept_deadline::{AcceptDeadline, AcceptDeadlineLayer};
 pub use body::Followed;
 pub use deadline_header::DeadlineHeader;
+pub use discard::Discarding;
 pub use judge::retry_after;
-pub use protocol::{DEGRADED_HEADER, Http};
+pub use protocol::{DEGRADED_HEADER, ENVOY_ATTEMPT_COUNT, Http};
+pub use repeat::Repeatable;
 pub use respond::{Respond, RespondLayer};
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};

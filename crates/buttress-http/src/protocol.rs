@@ -1,16 +1,27 @@
 //! The protocol of HTTP requests and responses.
 
+use std::error::Error;
+
 use buttress_core::{
-    BoxError, Classify, Degraded, Follow, Follower, Judgement, Repeat, Repeated, Substitute,
+    Attempt, BoxError, Classify, Degraded, Discard, Follow, Follower, Judgement, Repeat, Repeated,
+    Retry, Substitute,
 };
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Either;
 
-use crate::{Followed, judge, repeat};
+use crate::{
+    Followed,
+    discard::{self, Discarding},
+    judge, repeat, unsent,
+};
 
 /// The header that names the tier of a fallback that served a degraded answer.
 pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degraded");
+
+/// The header in which Envoy says which attempt a request is, from 1; for
+/// [`Http::attempt_header`].
+pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 
 /// The protocol of HTTP requests and responses.
 ///
@@ -24,7 +35,21 @@ pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degr
 /// | 501, 505 | neutral: a standing property of the server | no |
 /// | 502, 503, 504 | failure | if repeatable, after its `Retry-After` |
 /// | a body that breaks off | failure | no: its head has been passed on |
-/// | an error | as [`Judgement::of_error`] | |
+/// | an error that proves that nothing was sent | failure | every request of which there is a copy |
+/// | another error | as [`Judgement::of_error`] | |
+///
+/// Under a gRPC content type a response that is its head alone is judged by its `grpc-status`:
+///
+/// | status | outcome | repeated |
+/// |---|---|---|
+/// | UNAVAILABLE | failure | if repeatable, after its `grpc-retry-pushback-ms` |
+/// | RESOURCE_EXHAUSTED | neutral | if repeatable, and only after a `grpc-retry-pushback-ms` |
+/// | UNKNOWN, INTERNAL, DATA_LOSS, DEADLINE_EXCEEDED, and what is no code | failure | no |
+/// | CANCELLED, UNIMPLEMENTED | neutral | no |
+/// | all others | success: the dependency works | no |
+///
+/// A pushback that is negative, or no number, means that there is to be no other attempt. gRPC
+/// requests are POSTs: those of a method that is idempotent need the mark.
 ///
 /// # When a response is over
 ///
@@ -32,20 +57,64 @@ pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degr
 ///
 /// # Which requests are repeated
 ///
-/// Those with an idempotent method by RFC 9110, section 9.2.2, and those that carry an
-/// `Idempotency-Key` header. Others only where a classifier says, by
-/// [`Retry::Safe`](buttress_core::Retry::Safe), that the first was certainly not executed. And
-/// only if the body can be had twice, that is, if it is empty or a `Full<Bytes>`; a client that
+/// Those with an idempotent method by RFC 9110, section 9.2.2, those that carry an
+/// `Idempotency-Key` header, and those [marked](crate::Repeatable) in their extensions. Others
+/// only where it is proved that the first was not executed: by an error that says so (see
+/// [`unsent`](Self::unsent)), or by a classifier's [`Retry::Safe`](buttress_core::Retry::Safe).
+///
+/// And only if the body can be had twice, that is, if it is empty or a `Full<Bytes>`; a client that
 /// passes on bodies of hyper's `Incoming` puts them into a body that has a `Default`, such as
 /// http-body-util's `BoxBody`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+///
+/// Each attempt carries its [`Attempt`] in its extensions.
+///
+/// # What becomes of a response that is replaced
+///
+/// It is dropped, over HTTP/1 after a short rest was [read](Discarding).
+#[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
-pub struct Http {}
+pub struct Http {
+    attempt_header: Option<&'static HeaderName>,
+    unsent: Option<fn(&(dyn Error + 'static)) -> bool>,
+}
 
 impl Http {
-    /// HTTP with the meanings of the table above.
+    /// HTTP with the meanings of the tables above.
     pub const fn new() -> Self {
-        Self {}
+        Self { attempt_header: None, unsent: None }
+    }
+
+    /// Writes the number of each attempt, from 1, into this header, for instance
+    /// [`ENVOY_ATTEMPT_COUNT`]; what stands there is replaced. Default: none.
+    pub const fn attempt_header(mut self, header: &'static HeaderName) -> Self {
+        self.attempt_header = Some(header);
+        self
+    }
+
+    /// Believes this function, too, where it says that an error proves that its request was never
+    /// executed; then any request of which there is a copy is repeated.
+    ///
+    /// Default: with the feature `client`, the errors of hyper-util's client are known: that no
+    /// connection could be made, and that the server refused the HTTP/2 stream (RFC 9113, section
+    /// 8.7). Without it, none. For reqwest:
+    ///
+    /// ```
+    /// use buttress_http::Http;
+    ///
+    /// let http = Http::new().unsent(|error| {
+    ///     error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+    /// });
+    /// ```
+    ///
+    /// Look at the error itself, not at what it carries inside: what it wraps may come from a
+    /// service that had done something before.
+    pub const fn unsent(mut self, proves: fn(&(dyn Error + 'static)) -> bool) -> Self {
+        self.unsent = Some(proves);
+        self
+    }
+
+    fn is_unsent(&self, error: &(dyn Error + 'static)) -> bool {
+        unsent::is_proved_by(error) || self.unsent.is_some_and(|proves| proves(error))
     }
 }
 
@@ -53,7 +122,13 @@ impl<B> Classify<Response<B>> for Http {
     fn classify(&self, result: Result<&Response<B>, &BoxError>) -> Judgement {
         match result {
             Ok(response) => judge::head(response.status(), response.headers()),
-            Err(error) => Judgement::of_error(error.as_ref()),
+            Err(error) => {
+                let judgement = Judgement::of_error(error.as_ref());
+                if self.is_unsent(error.as_ref()) {
+                    return judgement.retry(Retry::Safe);
+                }
+                judgement
+            }
         }
     }
 }
@@ -76,6 +151,18 @@ where
 {
     fn repeat(&self, request: &Request<B>) -> Option<Repeated<Request<B>>> {
         repeat::request(request)
+    }
+
+    fn mark(&self, request: &mut Request<B>, attempt: Attempt) {
+        repeat::mark(request, attempt, self.attempt_header);
+    }
+}
+
+impl<B: Body> Discard<Response<B>> for Http {
+    type Discarding = Discarding<B>;
+
+    fn discard(&self, response: Response<B>) -> Option<Discarding<B>> {
+        discard::response(response)
     }
 }
 

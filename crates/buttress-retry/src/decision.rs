@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-use buttress_core::{Deadline, GaveUp, Judgement, Randomness, Repeatability, Retry};
+use buttress_core::{Deadline, GaveUp, Judgement, Obstacle, Randomness, Repeatability, Retry};
 use tokio::time::Instant;
 
 use crate::{Backoff, Jitter};
-
-/// The longest delay hint that is waited for.
-///
-/// Half a minute is what callers, gateways and load balancers commonly allow a request. A
-/// dependency that asks for more is not coming back within this call, and a caller that is told
-/// so now can do something else; one held by the hint, for an hour or for a year, can not.
-const LONGEST_HINT: Duration = Duration::from_secs(30);
 
 /// What decides whether another attempt follows.
 #[derive(Debug, Clone)]
@@ -20,6 +13,10 @@ pub(crate) struct Policy {
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Backoff,
     pub(crate) jitter: Jitter,
+    /// The longest delay hint that is waited for.
+    pub(crate) hint_limit: Duration,
+    /// Whether the refusals of other layers are repeated.
+    pub(crate) repeats_refusals: bool,
 }
 
 /// An attempt that ended with a result which asks for another.
@@ -29,8 +26,12 @@ pub(crate) struct Failed {
     pub(crate) judgement: Judgement,
     /// Which attempt it was, from 1.
     pub(crate) attempt: u32,
+    /// The most attempts that this call may make.
+    pub(crate) max_attempts: u32,
     /// When the copy of the request may be sent, if there is one.
     pub(crate) copy: Option<Repeatability>,
+    /// Why it can not be sent after all.
+    pub(crate) obstacle: Option<Obstacle>,
     /// The backoff drawn before it, if it was not the first.
     pub(crate) previous: Option<Duration>,
 }
@@ -49,13 +50,25 @@ pub(crate) enum Decision {
     },
 }
 
-impl Policy {
-    /// Whether another attempt may follow attempt number `attempt`.
-    pub(crate) fn allows_after(&self, attempt: u32) -> bool {
-        attempt < self.max_attempts
+impl Failed {
+    /// Whether the attempt was the last that may be made.
+    fn was_last(&self) -> bool {
+        self.attempt >= self.max_attempts
     }
 
-    /// Decides, at `now`, what follows a failed attempt.
+    /// Whether the request may be sent again, after what is known of the attempt.
+    fn may_repeat(&self) -> bool {
+        match self.judgement.retry {
+            Retry::Never => false,
+            Retry::IfRepeatable => self.copy == Some(Repeatability::Always),
+            Retry::Safe => self.copy.is_some(),
+        }
+    }
+}
+
+impl Policy {
+    /// Decides, at `now`, what follows a failed attempt; whether it can be paid for is asked last,
+    /// by whoever asks here.
     pub(crate) fn decide(
         &self,
         failed: &Failed,
@@ -63,27 +76,34 @@ impl Policy {
         now: Instant,
         randomness: &Randomness,
     ) -> Decision {
-        let Failed { judgement, attempt, copy, previous } = *failed;
-        if !self.allows_after(attempt) {
+        if failed.was_last() {
             return Decision::Stop(GaveUp::Attempts);
         }
-        let repeatable = match judgement.retry {
-            Retry::Never => false,
-            Retry::IfRepeatable => copy == Some(Repeatability::Always),
-            Retry::Safe => copy.is_some(),
-        };
-        if !repeatable {
+        if !failed.may_repeat() {
             return Decision::Stop(GaveUp::NotRepeatable);
         }
-        let hint = judgement.after.unwrap_or_default();
-        if hint > LONGEST_HINT {
+        if let Some(obstacle) = failed.obstacle {
+            return Decision::Stop(GaveUp::Obstacle(obstacle));
+        }
+        let hint = failed.judgement.after.unwrap_or_default();
+        if hint > self.hint_limit {
             return Decision::Stop(GaveUp::HintTooLong);
         }
-        let backoff = randomness
-            .with(|rng| self.backoff.next(attempt.saturating_sub(1), previous, self.jitter, rng));
-        let delay = backoff.max(hint);
-        // Compared with what remains: a sum of instant and delay could overflow.
-        if deadline.is_some_and(|deadline| delay >= deadline.remaining_at(now)) {
+        // Durations are compared, for a sum of instant and delay could overflow.
+        let remaining = deadline.map_or(Duration::MAX, |deadline| deadline.remaining_at(now));
+        if hint >= remaining {
+            return Decision::Stop(GaveUp::Deadline);
+        }
+        let wait = failed.attempt.saturating_sub(1);
+        let (backoff, hinted) = randomness.with(|rng| {
+            let backoff = self.backoff.next(wait, failed.previous, self.jitter, rng);
+            // Spread no further than leaves half of the time to the attempt itself.
+            let most = self.hint_limit.min(hint.saturating_add((remaining - hint) / 2));
+            let hinted = if backoff < hint { self.jitter.above(hint, most, rng) } else { hint };
+            (backoff, hinted)
+        });
+        let delay = backoff.max(hinted);
+        if delay >= remaining {
             return Decision::Stop(GaveUp::Deadline);
         }
         Decision::Retry { delay, backoff }
@@ -98,13 +118,25 @@ mod tests {
 
     const BASE: Duration = Duration::from_millis(100);
 
-    fn policy(max_attempts: u32) -> Policy {
-        let backoff = Backoff::exponential(BASE, Duration::from_secs(10));
-        Policy { max_attempts, backoff, jitter: Jitter::None }
+    fn policy() -> Policy {
+        Policy {
+            max_attempts: 3,
+            backoff: Backoff::exponential(BASE, Duration::from_secs(10)),
+            jitter: Jitter::None,
+            hint_limit: Duration::from_secs(30),
+            repeats_refusals: false,
+        }
     }
 
     fn failed(judgement: Judgement) -> Failed {
-        Failed { judgement, attempt: 1, copy: Some(Repeatability::Always), previous: None }
+        Failed {
+            judgement,
+            attempt: 1,
+            max_attempts: 3,
+            copy: Some(Repeatability::Always),
+            obstacle: None,
+            previous: None,
+        }
     }
 
     fn decide(policy: &Policy, failed: &Failed, remaining: Option<Duration>) -> Decision {
@@ -125,20 +157,24 @@ mod tests {
                 Just(Some(Repeatability::Always)),
                 Just(Some(Repeatability::OnlyUnsent)),
             ],
+            obstacle in proptest::option::of(Just(Obstacle::TooLarge)),
             hint in proptest::option::of(0..40_000_u64),
             remaining in proptest::option::of(0..40_000_u64),
         ) {
             let [hint, remaining] = [hint, remaining].map(|o| o.map(Duration::from_millis));
             let retry = if safe { Retry::Safe } else { Retry::IfRepeatable };
             let judgement = Judgement::FAILURE.retry(retry).after(hint);
-            let failed = Failed { judgement, attempt, copy, previous: None };
-            let policy = policy(max_attempts);
+            let failed =
+                Failed { judgement, attempt, max_attempts, copy, obstacle, previous: None };
+            let policy = policy();
             let drawn = policy.backoff.bound(attempt - 1);
             let wanted = drawn.max(hint.unwrap_or_default());
             let expected = if attempt >= max_attempts {
                 Decision::Stop(GaveUp::Attempts)
             } else if copy.is_none() || (copy == Some(Repeatability::OnlyUnsent) && !safe) {
                 Decision::Stop(GaveUp::NotRepeatable)
+            } else if obstacle.is_some() {
+                Decision::Stop(GaveUp::Obstacle(Obstacle::TooLarge))
             } else if hint.is_some_and(|hint| hint.as_secs_f64() > 30.0) {
                 Decision::Stop(GaveUp::HintTooLong)
             } else if remaining.is_some_and(|remaining| wanted >= remaining) {
@@ -153,7 +189,7 @@ mod tests {
     /// A year of sleep, because a server said so.
     #[test]
     fn a_hint_does_not_bypass_the_maximum() {
-        let at = |hint| decide(&policy(3), &failed(Judgement::FAILURE.after(Some(hint))), None);
+        let at = |hint| decide(&policy(), &failed(Judgement::FAILURE.after(Some(hint))), None);
         let just = Duration::from_secs(30);
         assert_eq!(at(just), Decision::Retry { delay: just, backoff: BASE });
         for long in [just + Duration::from_nanos(1), Duration::from_secs(31_536_000), Duration::MAX]
@@ -164,17 +200,44 @@ mod tests {
 
     #[test]
     fn the_deadline_itself_is_too_late() {
-        let at = |remaining| decide(&policy(3), &failed(Judgement::FAILURE), Some(remaining));
+        let at = |remaining| decide(&policy(), &failed(Judgement::FAILURE), Some(remaining));
         assert_eq!(at(BASE), Decision::Stop(GaveUp::Deadline));
         let more = BASE + Duration::from_nanos(1);
         assert_eq!(at(more), Decision::Retry { delay: BASE, backoff: BASE });
         assert_eq!(at(Duration::ZERO), Decision::Stop(GaveUp::Deadline));
     }
 
+    /// Spread upward, a hint passes neither the limit on hints nor half of the time that is left
+    /// after it.
+    #[test]
+    fn a_spread_hint_leaves_time_for_the_attempt() {
+        let policy = Policy { jitter: Jitter::Full, ..policy() };
+        let second = Duration::from_secs(1);
+        let randomness = Randomness::seeded(1);
+        let mut longest = [Duration::ZERO; 3];
+        for _ in 0..2_000 {
+            for (n, (hint, remaining)) in
+                [(10, None), (28, None), (10, Some(11))].into_iter().enumerate()
+            {
+                let failed = failed(Judgement::FAILURE.after(Some(hint * second)));
+                let now = Instant::now();
+                let deadline = remaining.map(|r| Deadline::after_instant(now, r * second));
+                let decision = policy.decide(&failed, deadline, now, &randomness);
+                let Decision::Retry { delay, .. } = decision else { panic!("{decision:?}") };
+                assert!(delay >= hint * second);
+                longest[n] = longest[n].max(delay);
+            }
+        }
+        let [free, limited, bounded] = longest.map(|longest| longest.as_secs_f64());
+        assert!(free > 14.9 && free <= 15.0, "{free}");
+        assert!(limited > 29.9 && limited <= 30.0, "{limited}");
+        assert!(bounded > 10.49 && bounded <= 10.5, "{bounded}");
+    }
+
     /// Even a delay of `Duration::MAX` is compared, not added.
     #[test]
     fn an_endless_delay_does_not_overflow() {
-        let mut policy = policy(3);
+        let mut policy = policy();
         policy.backoff = Backoff::exponential(Duration::MAX, Duration::MAX);
         let failed = failed(Judgement::FAILURE);
         let stopped = decide(&policy, &failed, Some(Duration::MAX));

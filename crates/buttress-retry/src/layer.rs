@@ -1,11 +1,11 @@
 //! The layer and its builder.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use buttress_core::{Classified, ConfigError, Observer, Plain, Randomness, Reporter};
 use tower_layer::Layer;
 
-use crate::{Backoff, Jitter, JitteredRetry, decision::Policy};
+use crate::{Backoff, Jitter, JitteredRetry, RetryBudget, Uniform, decision::Policy};
 
 /// The word for this layer in events.
 const LAYER: &str = "retry";
@@ -14,18 +14,25 @@ const LAYER: &str = "retry";
 ///
 /// At the default cap a hundred attempts hold a call for a quarter of an hour. Whoever wants
 /// more wants a job queue, or has left out a decimal point.
-const MOST_ATTEMPTS: usize = 100;
+pub(crate) const MOST_ATTEMPTS: u32 = 100;
+
+/// Half a minute is what callers, gateways and load balancers commonly allow a request. A
+/// dependency that asks for more is not coming back within this call, and a caller that is told
+/// so now can do something else; one held by the hint, for an hour or for a year, can not.
+const HINT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Repeats calls that failed, after a jittered backoff; see the [crate's page](crate).
 #[derive(Clone)]
-pub struct JitteredRetryLayer<P = Plain> {
+pub struct JitteredRetryLayer<P = Plain, T = Uniform> {
     shared: Arc<Shared>,
     protocol: P,
+    per_request: T,
 }
 
 /// What every service and every call of one layer share.
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
+    pub(crate) budget: Option<RetryBudget>,
     pub(crate) randomness: Randomness,
     pub(crate) reporter: Reporter,
 }
@@ -48,23 +55,37 @@ impl JitteredRetryLayer {
                 max_attempts: 3,
                 backoff: Backoff::default(),
                 jitter: Jitter::default(),
+                hint_limit: HINT_LIMIT,
+                repeats_refusals: false,
             },
+            budget: Some(RetryBudget::default()),
             randomness: Randomness::default(),
             reporter: Reporter::new(LAYER),
             protocol: Plain,
+            per_request: Uniform,
         }
     }
 }
 
+impl<P, T> JitteredRetryLayer<P, T> {
+    /// The budget that attempts after the first are paid for out of, unless a request brings its
+    /// own; `None` if the layer was built without one.
+    pub fn budget(&self) -> Option<&RetryBudget> {
+        self.shared.budget.as_ref()
+    }
+}
+
 /// Builds a [`JitteredRetryLayer`].
-pub struct JitteredRetryLayerBuilder<P = Plain> {
+pub struct JitteredRetryLayerBuilder<P = Plain, T = Uniform> {
     policy: Policy,
+    budget: Option<RetryBudget>,
     randomness: Randomness,
     reporter: Reporter,
     protocol: P,
+    per_request: T,
 }
 
-impl<P> JitteredRetryLayerBuilder<P> {
+impl<P, T> JitteredRetryLayerBuilder<P, T> {
     /// Makes at most this many attempts in all, the first included; from 1, which never repeats,
     /// to 100. Default: 3, for a failure that two repetitions do not mend is seldom brief, and
     /// each further one multiplies the load of a dependency that has least to spare.
@@ -86,6 +107,64 @@ impl<P> JitteredRetryLayerBuilder<P> {
         self
     }
 
+    /// Pays for attempts after the first out of this budget, which may be shared with other
+    /// layers. Default: a [`RetryBudget::default`] of the layer's own, shared by all services
+    /// that the layer and its clones make, so that retries do not keep a dependency down.
+    pub fn budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Repeats without a budget. For where something else bounds the load: with three attempts a
+    /// dependency that fails is asked three times as often, and may never recover.
+    pub fn no_budget(mut self) -> Self {
+        self.budget = None;
+        self
+    }
+
+    /// Waits for no delay hint of the dependency that is longer than this: then no further
+    /// attempt is made. Default: 30 s, the usual patience of a caller. `Duration::MAX` means any.
+    ///
+    /// A hint is spread upward by up to half of itself, but not above this.
+    pub fn hint_limit(mut self, limit: Duration) -> Self {
+        self.policy.hint_limit = limit;
+        self
+    }
+
+    /// Repeats also what the breaker or the bulkhead inside refused: a circuit that is open, a
+    /// full bulkhead, a queue that took too long. Default: no, for they have just said that the
+    /// dependency needs less.
+    ///
+    /// Such a call was certainly not sent, so any request of which there is a copy is repeated,
+    /// after the time that the refusal names. A refusal counts only if it is the error itself;
+    /// one that an error carries inside may come from a service that had done something before.
+    pub fn repeat_refusals(mut self, repeat: bool) -> Self {
+        self.policy.repeats_refusals = repeat;
+        self
+    }
+
+    /// Gives each request [terms](crate::Terms) of its own, by a function of it: how many
+    /// attempts, and which budget. Default: no difference between requests.
+    ///
+    /// ```
+    /// use buttress_retry::{JitteredRetryLayer, Terms};
+    ///
+    /// # fn main() -> Result<(), buttress_core::ConfigError> {
+    /// let layer = JitteredRetryLayer::builder()
+    ///     .per_request(|request: &http::Request<()>| match request.uri().path() {
+    ///         "/report" => Terms::new().max_attempts(1),
+    ///         _ => Terms::new(),
+    ///     })
+    ///     .build()?;
+    /// # let _: JitteredRetryLayer<buttress_core::Plain, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn per_request<U>(self, per_request: U) -> JitteredRetryLayerBuilder<P, U> {
+        let Self { policy, budget, randomness, reporter, protocol, per_request: _ } = self;
+        JitteredRetryLayerBuilder { policy, budget, randomness, reporter, protocol, per_request }
+    }
+
     /// Draws jitter from one generator that starts at `seed`, shared by all calls of the layer,
     /// so that a run can be repeated. Default: each thread's own generator, seeded by the
     /// operating system.
@@ -95,7 +174,7 @@ impl<P> JitteredRetryLayerBuilder<P> {
     }
 
     /// Judges results and repeats requests by this protocol. Default: [`Plain`].
-    pub fn protocol<Q>(self, protocol: Q) -> JitteredRetryLayerBuilder<Q> {
+    pub fn protocol<Q>(self, protocol: Q) -> JitteredRetryLayerBuilder<Q, T> {
         self.map_protocol(|_| protocol)
     }
 
@@ -105,7 +184,7 @@ impl<P> JitteredRetryLayerBuilder<P> {
     /// What it says of [`Retry`](buttress_core::Retry) decides; an [`Outcome`] does not.
     ///
     /// [`Outcome`]: buttress_core::Outcome
-    pub fn classify<C>(self, classifier: C) -> JitteredRetryLayerBuilder<Classified<P, C>> {
+    pub fn classify<C>(self, classifier: C) -> JitteredRetryLayerBuilder<Classified<P, C>, T> {
         self.map_protocol(|protocol| Classified::new(protocol, classifier))
     }
 
@@ -126,33 +205,35 @@ impl<P> JitteredRetryLayerBuilder<P> {
     /// # Errors
     ///
     /// [`ConfigError`] if `max_attempts` is zero or above 100, or if the backoff's base is zero,
-    /// its cap below its base, or its factor below 1 or not finite.
-    pub fn build(self) -> Result<JitteredRetryLayer<P>, ConfigError> {
-        let Self { policy, randomness, reporter, protocol } = self;
+    /// its cap below its base, its factor below 1 or not finite, or if `hint_limit` is zero.
+    pub fn build(self) -> Result<JitteredRetryLayer<P, T>, ConfigError> {
+        let Self { policy, budget, randomness, reporter, protocol, per_request } = self;
         // Where a count does not fit it is too large anyway.
         let attempts = usize::try_from(policy.max_attempts).unwrap_or(usize::MAX);
-        ConfigError::check_count("max_attempts", attempts, MOST_ATTEMPTS)?;
+        ConfigError::check_count("max_attempts", attempts, MOST_ATTEMPTS as usize)?;
         policy.backoff.check()?;
-        let shared = Arc::new(Shared { policy, randomness, reporter });
-        Ok(JitteredRetryLayer { shared, protocol })
+        ConfigError::check_not_zero("hint_limit", policy.hint_limit)?;
+        let shared = Arc::new(Shared { policy, budget, randomness, reporter });
+        Ok(JitteredRetryLayer { shared, protocol, per_request })
     }
 
-    fn map_protocol<Q>(self, map: impl FnOnce(P) -> Q) -> JitteredRetryLayerBuilder<Q> {
-        let Self { policy, randomness, reporter, protocol } = self;
+    fn map_protocol<Q>(self, map: impl FnOnce(P) -> Q) -> JitteredRetryLayerBuilder<Q, T> {
+        let Self { policy, budget, randomness, reporter, protocol, per_request } = self;
         let protocol = map(protocol);
-        JitteredRetryLayerBuilder { policy, randomness, reporter, protocol }
+        JitteredRetryLayerBuilder { policy, budget, randomness, reporter, protocol, per_request }
     }
 }
 
-impl<S: Clone, P: Clone> Layer<S> for JitteredRetryLayer<P> {
-    type Service = JitteredRetry<S, P>;
+impl<S: Clone, P: Clone, T: Clone> Layer<S> for JitteredRetryLayer<P, T> {
+    type Service = JitteredRetry<S, P, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        JitteredRetry::new(inner, Arc::clone(&self.shared), self.protocol.clone())
+        let (protocol, per_request) = (self.protocol.clone(), self.per_request.clone());
+        JitteredRetry::new(inner, Arc::clone(&self.shared), protocol, per_request)
     }
 }
 
-impl<P> fmt::Debug for JitteredRetryLayer<P> {
+impl<P, T> fmt::Debug for JitteredRetryLayer<P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.fmt(f)
     }
@@ -163,15 +244,17 @@ impl fmt::Debug for Shared {
         f.debug_struct("JitteredRetryLayer")
             .field("name", self.reporter.name())
             .field("policy", &self.policy)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
 }
 
-impl<P> fmt::Debug for JitteredRetryLayerBuilder<P> {
+impl<P, T> fmt::Debug for JitteredRetryLayerBuilder<P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JitteredRetryLayerBuilder")
             .field("name", self.reporter.name())
             .field("policy", &self.policy)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
 }

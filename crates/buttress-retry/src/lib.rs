@@ -93,13 +93,24 @@
 //! that asks for none says nothing. [`EventKind::Rejected`](buttress_core::EventKind::Rejected)
 //! where a wait outlived the deadline and there is no error to give back.
 
+mod attempts;
 mod backoff;
+mod budget;
+#[cfg(feature = "keyed")]
+mod budgets;
 mod decision;
 mod future;
+mod jitter;
 mod layer;
 mod service;
+mod terms;
 
-pub use backoff::{Backoff, Jitter};
+pub use backoff::Backoff;
+pub use budget::{RetryBudget, RetryBudgetBuilder, RetryBudgetSnapshot, Withdrawal};
+#[cfg(feature = "keyed")]
+pub use budgets::RetryBudgets;
 pub use future::ResponseFuture;
+pub use jitter::Jitter;
 pub use layer::{JitteredRetryLayer, JitteredRetryLayerBuilder};
 pub use service::JitteredRetry;
+pub use terms::{PerRequest, Terms, Uniform};

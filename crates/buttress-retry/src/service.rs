@@ -6,10 +6,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Deadline, Plain, ReadyCall, Repeat};
+use buttress_core::{
+    Attempt, BoxError, Classify, Deadline, Discard, Plain, ReadyCall, Repeat,
+};
 use tower_service::Service;
 
-use crate::{ResponseFuture, layer::Shared};
+use crate::{
+    PerRequest, ResponseFuture, Terms, Uniform,
+    attempts::Attempts,
+    layer::{MOST_ATTEMPTS, Shared},
+};
 
 /// A service whose failed calls are repeated; made by
 /// [`JitteredRetryLayer`](crate::JitteredRetryLayer).
@@ -18,10 +24,11 @@ use crate::{ResponseFuture, layer::Shared};
 /// readied for it, of the inner service as it was when the layer was put around it; which is why
 /// there is no `get_mut`: a change would reach first attempts alone.
 #[derive(Clone)]
-pub struct JitteredRetry<S, P = Plain> {
+pub struct JitteredRetry<S, P = Plain, T = Uniform> {
     inner: S,
     spare: Arc<Spare<S>>,
     protocol: P,
+    per_request: T,
 }
 
 /// What a call needs in order to make another attempt.
@@ -44,13 +51,13 @@ impl<S: Clone> Spare<S> {
     }
 }
 
-impl<S, P> JitteredRetry<S, P> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P) -> Self
+impl<S, P, T> JitteredRetry<S, P, T> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P, per_request: T) -> Self
     where
         S: Clone,
     {
         let spare = Arc::new(Spare { shared, service: Mutex::new(inner.clone()) });
-        Self { inner, spare, protocol }
+        Self { inner, spare, protocol, per_request }
     }
 
     /// The inner service.
@@ -64,11 +71,12 @@ impl<S, P> JitteredRetry<S, P> {
     }
 }
 
-impl<S, Req, P> Service<Req> for JitteredRetry<S, P>
+impl<S, Req, P, T> Service<Req> for JitteredRetry<S, P, T>
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
-    P: Classify<S::Response> + Repeat<Req> + Clone,
+    P: Classify<S::Response> + Repeat<Req> + Discard<S::Response> + Clone,
+    T: PerRequest<Req>,
 {
     type Response = S::Response;
     type Error = BoxError;
@@ -80,16 +88,24 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, mut request: Req) -> Self::Future {
         let deadline = Deadline::current();
-        let another = self.spare.shared.policy.allows_after(1);
-        let copy = if another { self.protocol.repeat(&request) } else { None };
+        let Terms { max_attempts, budget } = self.per_request.terms(&request);
+        let max_attempts = max_attempts
+            .map_or(self.spare.shared.policy.max_attempts, |own| own.clamp(1, MOST_ATTEMPTS));
+        let copy = if max_attempts > 1 { self.protocol.repeat(&request) } else { None };
+        self.protocol.mark(&mut request, Attempt::new(1, max_attempts));
         let call = ReadyCall::start(&mut self.inner, request);
-        ResponseFuture::new(call, copy, deadline, Arc::clone(&self.spare), self.protocol.clone())
+        let spare = Arc::clone(&self.spare);
+        let protocol = self.protocol.clone();
+        ResponseFuture::new(
+            call,
+            Attempts::first(copy, max_attempts, budget, deadline, spare, protocol),
+        )
     }
 }
 
-impl<S: fmt::Debug, P> fmt::Debug for JitteredRetry<S, P> {
+impl<S: fmt::Debug, P, T> fmt::Debug for JitteredRetry<S, P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JitteredRetry")
             .field("inner", &self.inner)

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::ready,
+    future::{Ready, ready},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use buttress_core::{
-    BoxError, Classify, Deadline, Event, EventKind, Judgement, Plain, Rejection, RejectionKind,
+    BoxError, Classify, Deadline, Discard, Event, EventKind, Judgement, Plain, Rejection, RejectionKind,
     Repeat, Repeatability, Repeated, Retry,
 };
 use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
@@ -70,6 +70,14 @@ impl Repeat<u32> for Scripted {
     fn repeat(&self, &request: &u32) -> Option<Repeated<u32>> {
         self.copies.fetch_add(1, Ordering::SeqCst);
         self.when.map(|when| Repeated { request, when })
+    }
+}
+
+impl Discard<Answer> for Scripted {
+    type Discarding = Ready<()>;
+
+    fn discard(&self, _response: Answer) -> Option<Ready<()>> {
+        None
     }
 }
 

@@ -1,0 +1,112 @@
+//! What the head of a gRPC response means.
+
+use std::time::Duration;
+
+use buttress_core::{Judgement, Retry};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// What a server says of trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pushback {
+    Nothing,
+    After(Duration),
+    Stop,
+}
+
+/// Judges a response that is its head alone by the status in it; `None` if there is none, for it
+/// comes at the end of the body.
+///
+/// The codes are those of gRPC's "Status codes and their use in gRPC"; what is repeated, and what a
+/// pushback means, is its proposal A6, "gRPC Retry Design".
+pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
+    let code = headers.get(STATUS)?;
+    let judgement = match code.to_str().ok().and_then(|code| code.parse::<u16>().ok()) {
+        // OK, and what the caller asked for that can not be had: the dependency works.
+        Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => Judgement::SUCCESS,
+        // CANCELLED, and UNIMPLEMENTED, a standing property of the server.
+        Some(1 | 12) => Judgement::NEUTRAL,
+        // DEADLINE_EXCEEDED: there is no time for another attempt.
+        Some(4) => Judgement::FAILURE.retry(Retry::Never),
+        // RESOURCE_EXHAUSTED: a quota, as 429, or a message that is too large, so only if the
+        // server says when.
+        Some(8) => match pushback(headers) {
+            Pushback::After(_) => Judgement::NEUTRAL.retry(Retry::IfRepeatable),
+            Pushback::Nothing | Pushback::Stop => Judgement::NEUTRAL,
+        },
+        // UNAVAILABLE.
+        Some(14) => Judgement::FAILURE,
+        // UNKNOWN, INTERNAL, DATA_LOSS, and what is no code.
+        _ => Judgement::FAILURE.retry(Retry::Never),
+    };
+    Some(match pushback(headers) {
+        _ if judgement.retry == Retry::Never => judgement,
+        Pushback::Nothing => judgement,
+        Pushback::After(delay) => judgement.after(Some(delay)),
+        Pushback::Stop => judgement.retry(Retry::Never),
+    })
+}
+
+/// A value that is negative, or no number, asks for no further attempt.
+fn pushback(headers: &HeaderMap) -> Pushback {
+    let Some(value) = headers.get(PUSHBACK) else { return Pushback::Nothing };
+    let millis = HeaderValue::to_str(value).ok().filter(|value| is_digits(value));
+    match millis.map(|millis| millis.parse().unwrap_or(u64::MAX)) {
+        Some(millis) => Pushback::After(Duration::from_millis(millis)),
+        None => Pushback::Stop,
+    }
+}
+
+fn is_digits(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use buttress_core::Outcome;
+
+    use super::*;
+
+    fn judged(status: &'static str, pushback: Option<&'static str>) -> Option<Judgement> {
+        let mut headers = HeaderMap::new();
+        headers.insert(STATUS, HeaderValue::from_static(status));
+        if let Some(pushback) = pushback {
+            headers.insert(PUSHBACK, HeaderValue::from_static(pushback));
+        }
+        head(&headers)
+    }
+
+    #[test]
+    fn unavailable_alone_is_repeated_unasked() {
+        for code in 0..=20_u16 {
+            let status: &'static str = code.to_string().leak();
+            let judgement = judged(status, None).unwrap();
+            assert_eq!(judgement.retry == Retry::IfRepeatable, code == 14, "{code}");
+            let failed = matches!(code, 2 | 4 | 13 | 14 | 15 | 17..);
+            assert_eq!(judgement.outcome == Outcome::Failure, failed, "{code}");
+        }
+        assert_eq!(judged("x", None), Some(Judgement::FAILURE.retry(Retry::Never)));
+        assert_eq!(head(&HeaderMap::new()), None, "the status is still to come");
+    }
+
+    #[test]
+    fn a_pushback_says_when_or_that_it_is_no_use() {
+        let after = |judgement: Judgement, millis| {
+            Some(
+                judgement.retry(Retry::IfRepeatable).after(Some(Duration::from_millis(millis))),
+            )
+        };
+        assert_eq!(judged("14", Some("250")), after(Judgement::FAILURE, 250));
+        assert_eq!(judged("14", Some("0")), after(Judgement::FAILURE, 0));
+        assert_eq!(judged("8", Some("250")), after(Judgement::NEUTRAL, 250));
+        let endless = "99999999999999999999";
+        assert_eq!(judged("14", Some(endless)), after(Judgement::FAILURE, u64::MAX));
+        for stop in ["-1", "-0", "", "soon", "1.5", "+1", " 1", "0x1"] {
+            let judgement = judged("14", Some(stop)).unwrap();
+            assert_eq!(judgement, Judgement::FAILURE.retry(Retry::Never), "{stop}");
+        }
+        assert_eq!(judged("3", Some("250")), Some(Judgement::SUCCESS));
+    }
+}

@@ -1,0 +1,202 @@
+//! What is known of the attempts of one call, across them.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use buttress_core::{
+    Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Outcome,
+    ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
+};
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::{
+    RetryBudget, Withdrawal,
+    decision::{Decision, Failed},
+    service::Spare,
+};
+
+/// What is known of the attempts of one call, across them.
+pub(crate) struct Attempts<S, Req, P> {
+    spare: Arc<Spare<S>>,
+    protocol: P,
+    /// The call's own, where it is not the layer's.
+    budget: Option<RetryBudget>,
+    /// Read once, when the call was made.
+    deadline: Option<Deadline>,
+    /// The number of the attempt under way, or of the last one, from 1.
+    current: u32,
+    max_attempts: u32,
+    /// What the next one would send; none where none may follow.
+    copy: Option<Repeated<Req>>,
+    /// The backoff that was drawn last.
+    backoff: Option<Duration>,
+    /// The error of the attempt before, for the case that the next one is not even sent.
+    error: Option<BoxError>,
+}
+
+/// The way to the next attempt.
+pub(crate) struct Wait<D> {
+    pub(crate) delay: Duration,
+    /// What it is paid with; none where nothing is asked for.
+    pub(crate) paid: Option<Withdrawal>,
+    /// Reads the rest of the response that it is to replace.
+    pub(crate) discarding: Option<Pin<Box<D>>>,
+}
+
+impl<S, Req, P> Attempts<S, Req, P> {
+    pub(crate) fn first(
+        copy: Option<Repeated<Req>>,
+        max_attempts: u32,
+        budget: Option<RetryBudget>,
+        deadline: Option<Deadline>,
+        spare: Arc<Spare<S>>,
+        protocol: P,
+    ) -> Self {
+        let (backoff, error) = (None, None);
+        Self { spare, protocol, budget, deadline, current: 1, max_attempts, copy, backoff, error }
+    }
+
+    /// The number of the attempt under way, or of the last one, from 1.
+    pub(crate) fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// What the call comes to when an attempt could not be sent for want of readiness. A service
+    /// that can not become ready is of no more use, and nor are its clones: what the dependency
+    /// itself said is worth more.
+    pub(crate) fn unready(&mut self, unready: BoxError) -> BoxError {
+        self.error.take().unwrap_or(unready)
+    }
+
+    fn budget(&self) -> Option<&RetryBudget> {
+        self.budget.as_ref().or(self.spare.shared.budget.as_ref())
+    }
+}
+
+impl<S, Req, P> Attempts<S, Req, P>
+where
+    S: Service<Req> + Clone,
+    P: Classify<S::Response> + Repeat<Req> + Discard<S::Response>,
+{
+    /// Judges the result of the attempt that was made: it is the call's, or else is dropped and
+    /// another attempt follows after a wait.
+    pub(crate) fn settle(
+        &mut self,
+        result: Result<S::Response, BoxError>,
+    ) -> Result<Wait<P::Discarding>, Result<S::Response, BoxError>> {
+        let judgement = self.judge(&result);
+        if self.current == 1
+            && judgement.outcome == Outcome::Success
+            && let Some(budget) = self.budget()
+        {
+            budget.deposit();
+        }
+        if judgement.retry == Retry::Never {
+            return Err(result);
+        }
+        let (delay, paid) = match self.decide(judgement) {
+            Ok(next) => next,
+            Err(why) => {
+                self.give_up(why);
+                return Err(result);
+            }
+        };
+        let attempt = self.current;
+        let cause = result.as_ref().err().map(|error| error.as_ref() as _);
+        self.spare.shared.reporter.report(EventKind::Retrying { attempt, delay, cause });
+        let mut discarding = None;
+        match result {
+            // Gone before the wait, but for a short rest that may be worth its connection: that is
+            // free for others in the meantime. Without a wait there is no time for that.
+            Ok(response) if !delay.is_zero() => {
+                discarding = self.protocol.discard(response).map(Box::pin);
+            }
+            Ok(_) => {}
+            Err(error) => self.error = Some(error),
+        }
+        Ok(Wait { delay, paid, discarding })
+    }
+
+    /// What the result says; of the refusals of other layers, what the settings say.
+    fn judge(&self, result: &Result<S::Response, BoxError>) -> Judgement {
+        let judgement = self.protocol.classify(result.as_ref());
+        if judgement.retry == Retry::Never
+            && self.spare.shared.policy.repeats_refusals
+            && result.as_ref().err().is_some_and(may_pass)
+        {
+            return judgement.retry(Retry::Safe);
+        }
+        judgement
+    }
+
+    fn decide(&mut self, judgement: Judgement) -> Result<(Duration, Option<Withdrawal>), GaveUp> {
+        let failed = Failed {
+            judgement,
+            attempt: self.current,
+            max_attempts: self.max_attempts,
+            copy: self.copy.as_ref().map(|copy| copy.when),
+            obstacle: self.copy.as_ref().and_then(|copy| self.protocol.obstacle(&copy.request)),
+            previous: self.backoff,
+        };
+        let (shared, now) = (&self.spare.shared, Instant::now());
+        match shared.policy.decide(&failed, self.deadline, now, &shared.randomness) {
+            Decision::Stop(why) => Err(why),
+            Decision::Retry { delay, backoff } => {
+                // Paid before the wait: those who wait together must not find that out after it.
+                let paid = match self.budget() {
+                    Some(budget) => Some(budget.withdraw(now).ok_or(GaveUp::Budget)?),
+                    None => None,
+                };
+                self.backoff = Some(backoff);
+                Ok((delay, paid))
+            }
+        }
+    }
+
+    /// Begins the next attempt, on an instance of its own, under the deadline of the call. A wait
+    /// may have taken longer than it was to take: what would begin too late is not begun.
+    pub(crate) fn start(
+        &mut self,
+        paid: Option<Withdrawal>,
+    ) -> Result<ReadyCall<S, Req>, BoxError> {
+        if self.deadline.is_some_and(Deadline::is_past) {
+            self.give_up(GaveUp::Deadline);
+            let late = RejectionKind::DeadlineExceeded { called: true };
+            let reporter = &self.spare.shared.reporter;
+            return Err(self.error.take().unwrap_or_else(|| reporter.reject(late).into()));
+        }
+        if let Some(paid) = paid {
+            paid.spend();
+        }
+        let Repeated { mut request, .. } = self.copy.take().expect("none is begun without a copy");
+        self.current += 1;
+        if self.current < self.max_attempts {
+            self.copy = self.protocol.repeat(&request);
+        }
+        self.protocol.mark(&mut request, Attempt::new(self.current, self.max_attempts));
+        let mut instance = self.spare.instance();
+        Ok(Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request)))
+    }
+
+    fn give_up(&self, why: GaveUp) {
+        let attempts = self.current;
+        self.spare.shared.reporter.report(EventKind::GaveUp { attempts, why });
+    }
+}
+
+/// Whether a layer of this suite refused the call, in a way that may pass.
+///
+/// Only if the error itself is the refusal: one further down the chain may come from a service
+/// that had done something before it made the call which was refused.
+#[expect(clippy::borrowed_box, reason = "as it comes out of the result")]
+fn may_pass(error: &BoxError) -> bool {
+    let kind = error.downcast_ref::<Rejection>().map(Rejection::kind);
+    matches!(
+        kind,
+        Some(
+            RejectionKind::CircuitOpen { .. }
+                | RejectionKind::BulkheadFull { .. }
+                | RejectionKind::QueueTimeout { .. }
+        )
+    )
+}
