@@ -90,20 +90,23 @@ impl Policy {
             return Decision::Stop(GaveUp::HintTooLong);
         }
         // Durations are compared, for a sum of instant and delay could overflow.
-        let remaining = deadline.map_or(Duration::MAX, |deadline| deadline.remaining_at(now));
-        if hint >= remaining {
+        let remaining = deadline.map(|deadline| deadline.remaining_at(now));
+        let is_late = |delay| remaining.is_some_and(|remaining| delay >= remaining);
+        if is_late(hint) {
             return Decision::Stop(GaveUp::Deadline);
         }
         let wait = failed.attempt.saturating_sub(1);
         let (backoff, hinted) = randomness.with(|rng| {
             let backoff = self.backoff.next(wait, failed.previous, self.jitter, rng);
             // Spread no further than leaves half of the time to the attempt itself.
-            let most = self.hint_limit.min(hint.saturating_add((remaining - hint) / 2));
+            let most = remaining.map_or(self.hint_limit, |remaining| {
+                self.hint_limit.min(hint.saturating_add((remaining - hint) / 2))
+            });
             let hinted = if backoff < hint { self.jitter.above(hint, most, rng) } else { hint };
             (backoff, hinted)
         });
         let delay = backoff.max(hinted);
-        if delay >= remaining {
+        if is_late(delay) {
             return Decision::Stop(GaveUp::Deadline);
         }
         Decision::Retry { delay, backoff }
