@@ -27,7 +27,9 @@ fn is_refused_stream(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(h2) = error.downcast_ref::<h2::Error>() {
-            return h2.is_remote() && h2.is_reset() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return h2.is_remote()
+                && h2.is_reset()
+                && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         next = error.source();
     }

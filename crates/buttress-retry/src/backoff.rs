@@ -75,10 +75,7 @@ impl Backoff {
     /// wait.
     ///
     /// [`Jitter::Decorrelated`] takes what it gives for 0 as the base. It is asked once per wait.
-    pub fn function(
-        wait: impl Fn(u32) -> Duration + Send + Sync + 'static,
-        cap: Duration,
-    ) -> Self {
+    pub fn function(wait: impl Fn(u32) -> Duration + Send + Sync + 'static, cap: Duration) -> Self {
         let base = wait(0).min(cap);
         Self { growth: Growth::Function(Arc::new(wait)), base, cap }
     }
@@ -164,7 +161,9 @@ impl fmt::Debug for Backoff {
                 let mut debug = f.debug_struct("Exponential");
                 debug.field("base", base).field("factor", factor).field("cap", cap).finish()
             }
-            Growth::Linear => f.debug_struct("Linear").field("base", base).field("cap", cap).finish(),
+            Growth::Linear => {
+                f.debug_struct("Linear").field("base", base).field("cap", cap).finish()
+            }
             Growth::Function(_) => {
                 f.debug_struct("Function").field("cap", cap).finish_non_exhaustive()
             }

@@ -6,9 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{
-    Attempt, BoxError, Classify, Deadline, Discard, Plain, ReadyCall, Repeat,
-};
+use buttress_core::{Attempt, BoxError, Classify, Deadline, Discard, Plain, ReadyCall, Repeat};
 use tower_service::Service;
 
 use crate::{

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, Judgement};
-use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, JitteredRetryLayerBuilder};
+use buttress_core::{BoxError, Deadline, Judgement, Rejection, RejectionKind};
+use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, JitteredRetryLayerBuilder, Terms};
 use buttress_testkit::{
     Probe, ProbeHandle, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits,
     assert_pending, assert_ready, assert_service_traits, task,
@@ -330,4 +330,49 @@ async fn auto_traits() {
     let unshareable: BoxCloneService<(), (), Infallible> =
         BoxCloneService::new(service_fn(async |_: ()| Ok(())));
     assert_future_traits(&layer.layer(unshareable).call(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_have_terms_of_its_own() {
+    let (probe, handle) = Probe::new(|_: u32| Reply::<()>::Now(Err("it failed".into())));
+    let layer = exact().per_request(|attempts: &u32| match attempts {
+        7 => Terms::new(),
+        attempts => Terms::new().max_attempts(*attempts),
+    });
+    let service = layer.build().unwrap().layer(probe);
+    // What makes no sense is taken for the nearest that does.
+    for (asked, made) in [(1, 1), (2, 2), (5, 5), (7, 3), (0, 1)] {
+        let before = handle.calls();
+        service.clone().oneshot(asked).await.unwrap_err();
+        assert_eq!(handle.calls() - before, made, "asked for {asked}");
+    }
+}
+
+/// Refusals of other layers are not repeated, unless asked; and only those that may pass.
+#[tokio::test(start_paused = true)]
+async fn repeats_refusals_where_asked() {
+    let refused = |kind: RejectionKind| Rejection::new("inner", Arc::from("inner"), kind);
+    let open = || refused(RejectionKind::CircuitOpen { failures: 5 }).with_retry_after(7 * SECOND);
+    let full = || refused(RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 });
+    let late = || refused(RejectionKind::DeadlineExceeded { called: false });
+    let wrapped = || std::io::Error::other(open());
+    let cases: [(&dyn Fn() -> BoxError, usize, u64); 4] = [
+        (&|| open().into(), 3, 14),
+        (&|| full().into(), 3, 3),
+        (&|| late().into(), 1, 0),
+        (&|| wrapped().into(), 1, 0),
+    ];
+    for (n, (error, calls, waited)) in cases.into_iter().enumerate() {
+        for asked in [false, true] {
+            let errors = std::sync::Mutex::new([error(), error(), error()].into_iter());
+            let (probe, handle) = Probe::new(move |(): ()| {
+                Reply::<()>::Now(Err(errors.lock().unwrap().next().unwrap()))
+            });
+            let start = Instant::now();
+            let layer = exact().repeat_refusals(asked).build().unwrap();
+            layer.layer(probe).oneshot(()).await.unwrap_err();
+            let expected = if asked { (calls, waited) } else { (1, 0) };
+            assert_eq!((handle.calls(), start.elapsed().as_secs()), expected, "{n} {asked}");
+        }
+    }
 }

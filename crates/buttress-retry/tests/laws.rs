@@ -11,8 +11,8 @@ use std::{
 };
 
 use buttress_core::{
-    BoxError, Classify, Deadline, Discard, Event, EventKind, Judgement, Plain, Rejection, RejectionKind,
-    Repeat, Repeatability, Repeated, Retry,
+    BoxError, Classify, Deadline, Discard, Event, EventKind, Judgement, Plain, Rejection,
+    RejectionKind, Repeat, Repeatability, Repeated, Retry,
 };
 use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
 use buttress_testkit::{Probe, Recorder, Reply, assert_pending, assert_ready, task};

@@ -94,9 +94,7 @@ mod tests {
     #[test]
     fn a_pushback_says_when_or_that_it_is_no_use() {
         let after = |judgement: Judgement, millis| {
-            Some(
-                judgement.retry(Retry::IfRepeatable).after(Some(Duration::from_millis(millis))),
-            )
+            Some(judgement.retry(Retry::IfRepeatable).after(Some(Duration::from_millis(millis))))
         };
         assert_eq!(judged("14", Some("250")), after(Judgement::FAILURE, 250));
         assert_eq!(judged("14", Some("0")), after(Judgement::FAILURE, 0));

@@ -131,7 +131,11 @@ impl Bucket {
 }
 
 /// Whole units, rounded down: never more than was asked for.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the builder")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked by the builder"
+)]
 fn units(tokens: f64) -> u64 {
     (tokens * TOKEN as f64) as u64
 }
