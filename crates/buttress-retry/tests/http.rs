@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use buttress_http::Http;
-use buttress_retry::{Jitter, JitteredRetryLayer};
+use buttress_core::Attempt;
+use buttress_http::{ENVOY_ATTEMPT_COUNT, Http, Repeatable};
+use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
 use buttress_testkit::{
     BodyStep, Probe, ProbeHandle, Recorder, Reply, ScriptedBody, assert_pending, task,
 };
-use http::{Method, Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode, Version, header::RETRY_AFTER};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
@@ -119,4 +120,170 @@ async fn failed_bodies_are_dropped_before_the_wait_and_the_last_is_whole() {
     assert_eq!(start.elapsed(), Duration::from_millis(300));
     assert_eq!(dropped(), [true, true, false]);
     assert_eq!(last.into_body().collect().await.unwrap().to_bytes(), "the body");
+}
+
+/// What a connection of HTTP/1 needs before it can be used again is read, but not for long.
+#[tokio::test(start_paused = true)]
+async fn a_short_rest_is_read_before_a_failed_body_is_dropped() {
+    let ms = Duration::from_millis;
+    let big = BodyStep::Data(Box::leak("x".repeat(16 * 1024 + 1).into_boxed_str()));
+    let small = || BodyStep::Data("why");
+    let slow = |by| vec![small(), BodyStep::Wait(ms(by)), small()];
+    let trailers = vec![small(), BodyStep::Trailers("x-checksum", "1")];
+    let (h1, h2) = (Version::HTTP_11, Version::HTTP_2);
+    // When it is dropped, and whether it was read to its end by then.
+    for (n, (steps, version, dropped, read)) in [
+        (vec![small()], h1, 0, true),
+        (trailers, h1, 0, true),
+        (slow(40), h1, 40, true),
+        (slow(49), h1, 49, true),
+        (slow(60), h1, 50, false),
+        (vec![small(), BodyStep::Hang], h1, 50, false),
+        (vec![small(), BodyStep::Error("reset")], h1, 0, true),
+        (vec![BodyStep::Wait(ms(10)), big, small()], h1, 10, false),
+        (slow(40), h2, 0, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = ScriptedBody::new(steps);
+        let (flag, left) = (body.dropped(), body.left());
+        let body = Mutex::new(Some(body));
+        let (probe, handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let body = body.lock().unwrap().take().unwrap_or_default();
+            Reply::Now(Ok(Response::builder().status(503).version(version).body(body).unwrap()))
+        });
+        let mut call = task::spawn(layer(&Recorder::new()).layer(probe).call(request(Method::GET)));
+        let mut at = 0;
+        assert_pending!(call.poll());
+        while !flag.load(Ordering::SeqCst) {
+            tokio::time::advance(ms(1)).await;
+            at += 1;
+            assert_pending!(call.poll(), "it waits for a tenth of a second");
+        }
+        assert_eq!((at, left.load(Ordering::SeqCst) == 0), (dropped, read), "body {n}");
+        assert_eq!(handle.calls(), 1);
+    }
+}
+
+/// What is still being read when the wait is over is dropped, and does not hold up the attempt.
+#[tokio::test(start_paused = true)]
+async fn a_rest_is_read_no_longer_than_the_wait() {
+    let (calls, body) = (AtomicUsize::new(0), ScriptedBody::new([BodyStep::Hang]));
+    let (flag, body) = (body.dropped(), Mutex::new(Some(body)));
+    let (probe, _handle) = Probe::new(move |_: Request<ScriptedBody>| {
+        let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        let body = body.lock().unwrap().take().unwrap_or_default();
+        assert!(first || flag.load(Ordering::SeqCst), "dropped before the next attempt");
+        Reply::Now(Ok(Response::builder()
+            .status(if first { 503 } else { 200 })
+            .body(body)
+            .unwrap()))
+    });
+    let soon = JitteredRetryLayer::builder()
+        .backoff(Backoff::constant(Duration::from_millis(20)))
+        .jitter(Jitter::None)
+        .protocol(Http::new());
+    let start = Instant::now();
+    soon.build().unwrap().layer(probe).oneshot(request(Method::GET)).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_millis(20));
+}
+
+/// What an attempt says of itself, and how often it failed before it served.
+#[tokio::test(start_paused = true)]
+async fn each_attempt_carries_its_number() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let witness = Arc::clone(&seen);
+    let (probe, _handle) = Probe::new(move |request: Request<ScriptedBody>| {
+        let attempt = *request.extensions().get::<Attempt>().expect("each carries it");
+        let headers: Vec<_> = request.headers().iter().map(|(_, value)| value.clone()).collect();
+        witness.lock().unwrap().push((attempt.number, attempt.of, headers));
+        Reply::Now(Ok(Response::builder().status(503).body(ScriptedBody::default()).unwrap()))
+    });
+    let builder = || JitteredRetryLayer::builder().jitter(Jitter::None);
+    let bare = builder().protocol(Http::new()).build().unwrap();
+    bare.layer(probe.clone()).oneshot(request(Method::GET)).await.unwrap();
+    let expected = [(1, 3, vec![]), (2, 3, vec![]), (3, 3, vec![])];
+    assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
+
+    let http = Http::new().attempt_header(&ENVOY_ATTEMPT_COUNT);
+    let named = builder().max_attempts(2).protocol(http).build().unwrap();
+    let mut spoofed = request(Method::GET);
+    spoofed.headers_mut().append(&ENVOY_ATTEMPT_COUNT, "9".parse().unwrap());
+    spoofed.headers_mut().append(&ENVOY_ATTEMPT_COUNT, "8".parse().unwrap());
+    named.layer(probe.clone()).oneshot(spoofed).await.unwrap();
+    let value = |text: &str| vec![text.parse::<http::HeaderValue>().unwrap()];
+    let expected = [(1, 2, value("1")), (2, 2, value("2"))];
+    assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_be_marked_as_repeatable() {
+    let (probe, handle, _bodies) = server(&[503], None);
+    let mut marked = request(Method::POST);
+    marked.extensions_mut().insert(Repeatable);
+    layer(&Recorder::new()).layer(probe).oneshot(marked).await.unwrap();
+    assert_eq!(handle.calls(), 3, "and its copies are marked, too");
+}
+
+/// A POST may be repeated where the error proves that it was never sent.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_is_repeated_whatever_it_is() {
+    #[derive(Debug)]
+    struct NotConnected;
+    impl std::fmt::Display for NotConnected {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("not connected")
+        }
+    }
+    impl std::error::Error for NotConnected {}
+
+    let http = Http::new().unsent(|error| error.is::<NotConnected>());
+    for (wrapped, asked, calls) in [(false, http, 3), (false, Http::new(), 1), (true, http, 1)] {
+        let (probe, handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let error = NotConnected;
+            Reply::<Response<ScriptedBody>>::Now(Err(if wrapped {
+                std::io::Error::other(error).into()
+            } else {
+                error.into()
+            }))
+        });
+        let layer = JitteredRetryLayer::builder().protocol(asked).build().unwrap();
+        layer.layer(probe).oneshot(request(Method::POST)).await.unwrap_err();
+        assert_eq!(handle.calls(), calls);
+    }
+}
+
+/// gRPC's own words for "not now": a response that is its head alone.
+#[tokio::test(start_paused = true)]
+async fn a_grpc_pushback_is_waited_for_and_a_negative_one_stops() {
+    for (status, pushback, waited, calls) in [
+        ("14", None, 100, 2),
+        ("14", Some("700"), 700, 2),
+        ("14", Some("-1"), 0, 1),
+        ("14", Some("soon"), 0, 1),
+        ("14", Some("30001"), 0, 1),
+        ("8", None, 0, 1),
+        ("8", Some("700"), 700, 2),
+        ("13", Some("700"), 0, 1),
+        ("0", None, 0, 1),
+    ] {
+        let served = AtomicBool::new(false);
+        let (probe, handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let again = served.swap(true, Ordering::SeqCst);
+            let mut response = Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", if again { "0" } else { status });
+            if let Some(pushback) = pushback {
+                response = response.header("grpc-retry-pushback-ms", pushback);
+            }
+            Reply::Now(Ok(response.body(ScriptedBody::default()).unwrap()))
+        });
+        let mut marked = request(Method::POST);
+        marked.extensions_mut().insert(Repeatable);
+        let start = Instant::now();
+        layer(&Recorder::new()).layer(probe).oneshot(marked).await.unwrap();
+        let seen = (start.elapsed().as_millis(), handle.calls());
+        assert_eq!(seen, (waited, calls), "{status} {pushback:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -43,21 +43,25 @@ pub struct ScriptedBody {
     steps: VecDeque<BodyStep>,
     sleep: Option<Pin<Box<Sleep>>>,
     dropped: Arc<AtomicBool>,
+    left: Arc<AtomicUsize>,
 }
 
 impl ScriptedBody {
     /// A body of these steps.
     pub fn new(steps: impl IntoIterator<Item = BodyStep>) -> Self {
-        Self {
-            steps: steps.into_iter().collect(),
-            sleep: None,
-            dropped: Arc::new(AtomicBool::new(false)),
-        }
+        let steps: VecDeque<_> = steps.into_iter().collect();
+        let left = Arc::new(AtomicUsize::new(steps.len()));
+        Self { steps, sleep: None, dropped: Arc::new(AtomicBool::new(false)), left }
     }
 
     /// A flag that is set when the body is dropped.
     pub fn dropped(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.dropped)
+    }
+
+    /// How many steps were not played yet.
+    pub fn left(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.left)
     }
 }
 
@@ -84,6 +88,7 @@ impl Body for ScriptedBody {
                 self.sleep = None;
             }
             let Some(step) = self.steps.pop_front() else { return Poll::Ready(None) };
+            self.left.fetch_sub(1, Ordering::SeqCst);
             let frame = match step {
                 BodyStep::Data(text) => Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
                 BodyStep::Trailers(name, value) => {
@@ -97,6 +102,7 @@ impl Body for ScriptedBody {
                 }
                 BodyStep::Hang => {
                     self.steps.push_front(BodyStep::Hang);
+                    self.left.fetch_add(1, Ordering::SeqCst);
                     return Poll::Pending;
                 }
                 BodyStep::Error(text) => Err(text.into()),
