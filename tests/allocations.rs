@@ -8,7 +8,11 @@ use std::{
 };
 
 use buttress::{fallback::Failure, prelude::*};
+use buttress_testkit::{BodyStep, ScriptedBody};
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::Full;
 use tower::{Layer, Service, ServiceBuilder};
 
 /// The least a service can be: always ready, answers at once, and nothing to clone.
@@ -125,4 +129,60 @@ fn all_five_stacked_allocate_nothing() {
         .layer(timeout())
         .service(Adds);
     assert_eq!(allocations(stacked), 0);
+}
+
+/// Answers every HTTP request with an empty page.
+#[derive(Clone)]
+struct Serves;
+
+impl<B> Service<Request<B>> for Serves {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Full<Bytes>>, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _request: Request<B>) -> Self::Future {
+        ready(Ok(Response::new(Full::default())))
+    }
+}
+
+/// The allocations of one call with this request, made anew each time outside of what is counted.
+fn http_allocations<B>(request: impl Fn() -> Request<B>) -> u64
+where
+    B: http_body::Body + Default + 'static,
+{
+    let layer = JitteredRetryLayer::builder().protocol(Http::new()).build().unwrap();
+    let mut service = layer.layer(Serves);
+    let mut call = |request| service.call(request).now_or_never().unwrap().is_ok();
+    assert!(call(request()), "what is made once per thread does not belong to a call");
+    let request = request();
+    allocation_counter::measure(|| assert!(call(request))).count_total
+}
+
+/// What the retry layer costs a call under HTTP, with what its request needs to be sent again and
+/// without: the figures that the documentation of `Http` gives.
+#[test]
+fn what_a_request_costs_that_may_be_repeated() {
+    let with_headers = |builder: http::request::Builder| {
+        builder.uri("http://shop.internal/items/17").header("accept", "application/json")
+    };
+    // The number of the attempt in the extensions: the map, its table, and the value.
+    let marked = http_allocations(|| {
+        let once = ScriptedBody::new([BodyStep::Data("can not be had twice")]);
+        with_headers(Request::put("/")).body(once).unwrap()
+    });
+    assert_eq!(marked, 3);
+    // And a copy of the headers, its table and its entries, and the text of the URI made shareable.
+    for copied in [
+        http_allocations(|| with_headers(Request::get("/")).body(Full::<Bytes>::default()).unwrap()),
+        http_allocations(|| with_headers(Request::put("/")).body(Full::<Bytes>::from("twice")).unwrap()),
+        http_allocations(|| with_headers(Request::post("/")).body(Full::<Bytes>::from("unsent")).unwrap()),
+    ] {
+        assert_eq!(copied, 3 + 3);
+    }
+    let bare = http_allocations(|| Request::get("/").body(Full::<Bytes>::default()).unwrap());
+    assert_eq!(bare, 3, "a request that has no headers has nothing to copy");
 }

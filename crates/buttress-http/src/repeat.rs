@@ -65,11 +65,11 @@ fn has_key(headers: &HeaderMap) -> bool {
 /// are empty can be made anew. Of those that are not, the one type is known that clients hold
 /// their small bodies in.
 fn body<B: Body + Default + 'static>(body: &B) -> Option<B> {
-    let mut copy = B::default();
     if body.is_end_stream() {
-        return Some(copy);
+        return Some(B::default());
     }
     let full = (body as &dyn Any).downcast_ref::<Full<Bytes>>()?;
+    let mut copy = B::default();
     (&mut copy as &mut dyn Any).downcast_mut::<Full<Bytes>>()?.clone_from(full);
     Some(copy)
 }
