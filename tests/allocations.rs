@@ -177,9 +177,15 @@ fn what_a_request_costs_that_may_be_repeated() {
     assert_eq!(marked, 3);
     // And a copy of the headers, its table and its entries, and the text of the URI made shareable.
     for copied in [
-        http_allocations(|| with_headers(Request::get("/")).body(Full::<Bytes>::default()).unwrap()),
-        http_allocations(|| with_headers(Request::put("/")).body(Full::<Bytes>::from("twice")).unwrap()),
-        http_allocations(|| with_headers(Request::post("/")).body(Full::<Bytes>::from("unsent")).unwrap()),
+        http_allocations(|| {
+            with_headers(Request::get("/")).body(Full::<Bytes>::default()).unwrap()
+        }),
+        http_allocations(|| {
+            with_headers(Request::put("/")).body(Full::<Bytes>::from("twice")).unwrap()
+        }),
+        http_allocations(|| {
+            with_headers(Request::post("/")).body(Full::<Bytes>::from("unsent")).unwrap()
+        }),
     ] {
         assert_eq!(copied, 3 + 3);
     }

@@ -84,10 +84,7 @@ pub(crate) fn replaying(
     Error = BoxError,
     Future: Send,
 > + Clone {
-    ServiceBuilder::new()
-        .layer(ReplayBodyLayer::new())
-        .layer(retry(told))
-        .service(hyper(speaks))
+    ServiceBuilder::new().layer(ReplayBodyLayer::new()).layer(retry(told)).service(hyper(speaks))
 }
 
 /// Sends a request through a service.

@@ -86,5 +86,7 @@ async fn five_levels_of_three_tries_do_not_multiply() {
     // First what is saved for a moment's failures is used up.
     let with = amplification(true, 400, 1_500).await;
     assert!((1.0..=1.5).contains(&with), "{with}");
-    println!("five levels of three tries: {without:.0}x without a budget, {with:.2}x with the default");
+    println!(
+        "five levels of three tries: {without:.0}x without a budget, {with:.2}x with the default"
+    );
 }

@@ -96,7 +96,8 @@ async fn a_body_over_the_cap_is_sent_once_and_whole() {
     let server = Server::start(fails(2)).await;
     let told = Told::default();
     // 64 KiB and 4 bytes, in chunks of no known length.
-    let response = send(&replaying(Speaks::H1, &told), put(&server.uri, streamed(6_554, None))).await;
+    let response =
+        send(&replaying(Speaks::H1, &told), put(&server.uri, streamed(6_554, None))).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     let seen = server.seen();
     assert!(seen.len() == 1 && seen[0].body == text(6_554));
@@ -109,9 +110,10 @@ async fn an_answer_that_comes_early_is_not_repeated() {
     let server = Server::start(|_| Reaction::AnswersEarly(status(503))).await;
     let told = Told::default();
     // More than the socket takes in, of a server that reads none of it.
-    let endless = futures_util::stream::iter((0..).map(|_: u64| {
-        Ok::<_, BoxError>(http_body::Frame::data(Bytes::from_static(&[b'x'; 16])))
-    }));
+    let endless =
+        futures_util::stream::iter((0..).map(|_: u64| {
+            Ok::<_, BoxError>(http_body::Frame::data(Bytes::from_static(&[b'x'; 16])))
+        }));
     let body = UnsyncBoxBody::new(http_body_util::StreamBody::new(endless));
     let client = ServiceBuilder::new()
         .layer(ReplayBodyLayer::builder().max_bytes(1 << 30).build().unwrap())
@@ -153,9 +155,10 @@ async fn a_connection_of_http_1_is_used_again() {
             .backoff(Backoff::constant(Duration::from_millis(200)))
             .jitter(Jitter::None)
             .protocol(Http::new());
-        let client = ServiceBuilder::new()
-            .layer(layer.build().unwrap())
-            .service(hyper::<Full<Bytes>>(Speaks::H1));
+        let client =
+            ServiceBuilder::new()
+                .layer(layer.build().unwrap())
+                .service(hyper::<Full<Bytes>>(Speaks::H1));
         let request = Request::get(&server.uri).body(Full::default()).unwrap();
         assert_eq!(send(&client, request).await.status(), StatusCode::OK);
         assert_eq!((server.requests(), server.connections()), (3, connections), "{length} bytes");

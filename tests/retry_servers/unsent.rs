@@ -73,7 +73,8 @@ async fn a_post_whose_connection_breaks_is_not_repeated() {
 /// REFUSED_STREAM is the server's promise that it did nothing; another reset is none.
 #[tokio::test]
 async fn a_post_whose_stream_is_refused_is_repeated() {
-    for (reason, served) in [(h2::Reason::REFUSED_STREAM, true), (h2::Reason::INTERNAL_ERROR, false)]
+    for (reason, served) in
+        [(h2::Reason::REFUSED_STREAM, true), (h2::Reason::INTERNAL_ERROR, false)]
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}/", listener.local_addr().unwrap());

@@ -91,7 +91,7 @@ impl<Req, P: Repeat<Req>, C> Repeat<Req> for Classified<P, C> {
         self.protocol.repeat(request)
     }
 
-    fn obstacle(&self, copy: &Req) -> Option<Obstacle> {
+    fn obstacle(&self, copy: &mut Req) -> Option<Obstacle> {
         self.protocol.obstacle(copy)
     }
 

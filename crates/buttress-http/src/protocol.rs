@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use buttress_core::{
-    Attempt, BoxError, Classify, Degraded, Discard, Follow, Follower, Judgement, Repeat, Repeated,
-    Retry, Substitute,
+    Attempt, BoxError, Classify, Degraded, Discard, Follow, Follower, Judgement, Obstacle, Repeat,
+    Repeated, Retry, Substitute,
 };
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
@@ -62,9 +62,10 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// only where it is proved that the first was not executed: by an error that says so (see
 /// [`unsent`](Self::unsent)), or by a classifier's [`Retry::Safe`](buttress_core::Retry::Safe).
 ///
-/// And only if the body can be had twice, that is, if it is empty or a `Full<Bytes>`; a client that
-/// passes on bodies of hyper's `Incoming` puts them into a body that has a `Default`, such as
-/// http-body-util's `BoxBody`.
+/// And only if the body can be had twice, that is, if it is empty, a `Full<Bytes>`, or a
+/// [`ReplayBody`](crate::ReplayBody), which [`ReplayBodyLayer`](crate::ReplayBodyLayer) makes of any
+/// other. Without that layer, a client that passes on bodies of hyper's `Incoming` puts them into a
+/// body that has a `Default`, such as http-body-util's `BoxBody`.
 ///
 /// Each attempt carries its [`Attempt`] in its extensions.
 ///
@@ -151,6 +152,10 @@ where
 {
     fn repeat(&self, request: &Request<B>) -> Option<Repeated<Request<B>>> {
         repeat::request(request)
+    }
+
+    fn obstacle(&self, copy: &mut Request<B>) -> Option<Obstacle> {
+        repeat::obstacle(copy)
     }
 
     fn mark(&self, request: &mut Request<B>, attempt: Attempt) {

@@ -2,11 +2,13 @@
 
 use std::any::Any;
 
-use buttress_core::{Attempt, Repeatability, Repeated};
+use buttress_core::{Attempt, Obstacle, Repeatability, Repeated};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::Body;
 use http_body_util::Full;
+
+use crate::ReplayBody;
 
 /// The header by which a server tells two executions of one request apart, after the IETF draft
 /// "The Idempotency-Key HTTP Header Field".
@@ -62,14 +64,27 @@ fn has_key(headers: &HeaderMap) -> bool {
 /// A second body like the first, which has not been read yet.
 ///
 /// Bodies are of any type here, axum's and tonic's included, which are not `Clone`. Those that
-/// are empty can be made anew. Of those that are not, the one type is known that clients hold
-/// their small bodies in.
+/// are empty can be made anew. Of those that are not, two types are known: the one that clients hold
+/// their small bodies in, and the one that is made to be sent again.
 fn body<B: Body + Default + 'static>(body: &B) -> Option<B> {
     if body.is_end_stream() {
         return Some(B::default());
     }
-    let full = (body as &dyn Any).downcast_ref::<Full<Bytes>>()?;
-    let mut copy = B::default();
-    (&mut copy as &mut dyn Any).downcast_mut::<Full<Bytes>>()?.clone_from(full);
-    Some(copy)
+    let body: &dyn Any = body;
+    if let Some(replay) = body.downcast_ref::<ReplayBody>() {
+        return same(replay.clone());
+    }
+    same(body.downcast_ref::<Full<Bytes>>()?.clone())
+}
+
+/// Why a copy can not be sent, now that the attempt has ended which it is a copy of.
+pub(crate) fn obstacle<B: 'static>(copy: &mut Request<B>) -> Option<Obstacle> {
+    let body: &mut dyn Any = copy.body_mut();
+    body.downcast_mut::<ReplayBody>()?.claim().err()
+}
+
+/// The value itself, which is known to be of the type asked for.
+fn same<A: 'static, B: 'static>(value: A) -> Option<B> {
+    let mut value = Some(value);
+    (&mut value as &mut dyn Any).downcast_mut::<Option<B>>()?.take()
 }

@@ -135,22 +135,25 @@ where
             attempt: self.current,
             max_attempts: self.max_attempts,
             copy: self.copy.as_ref().map(|copy| copy.when),
-            obstacle: self.copy.as_ref().and_then(|copy| self.protocol.obstacle(&copy.request)),
             previous: self.backoff,
         };
         let (shared, now) = (&self.spare.shared, Instant::now());
-        match shared.policy.decide(&failed, self.deadline, now, &shared.randomness) {
-            Decision::Stop(why) => Err(why),
-            Decision::Retry { delay, backoff } => {
-                // Paid before the wait: those who wait together must not find that out after it.
-                let paid = match self.budget() {
-                    Some(budget) => Some(budget.withdraw(now).ok_or(GaveUp::Budget)?),
-                    None => None,
-                };
-                self.backoff = Some(backoff);
-                Ok((delay, paid))
-            }
+        let (delay, backoff) =
+            match shared.policy.decide(&failed, self.deadline, now, &shared.randomness) {
+                Decision::Stop(why) => return Err(why),
+                Decision::Retry { delay, backoff } => (delay, backoff),
+            };
+        let copy = self.copy.as_mut();
+        if let Some(obstacle) = copy.and_then(|copy| self.protocol.obstacle(&mut copy.request)) {
+            return Err(GaveUp::Obstacle(obstacle));
         }
+        // Paid before the wait: those who wait together must not find that out after it.
+        let paid = match self.budget() {
+            Some(budget) => Some(budget.withdraw(now).ok_or(GaveUp::Budget)?),
+            None => None,
+        };
+        self.backoff = Some(backoff);
+        Ok((delay, paid))
     }
 
     /// Begins the next attempt, on an instance of its own, under the deadline of the call. A wait
@@ -178,7 +181,9 @@ where
         Ok(Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request)))
     }
 
-    fn give_up(&self, why: GaveUp) {
+    fn give_up(&mut self, why: GaveUp) {
+        // It may hold what the attempt that was made still sends.
+        self.copy = None;
         let attempts = self.current;
         self.spare.shared.reporter.report(EventKind::GaveUp { attempts, why });
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_core::{Deadline, GaveUp, Judgement, Obstacle, Randomness, Repeatability, Retry};
+use buttress_core::{Deadline, GaveUp, Judgement, Randomness, Repeatability, Retry};
 use tokio::time::Instant;
 
 use crate::{Backoff, Jitter};
@@ -30,8 +30,6 @@ pub(crate) struct Failed {
     pub(crate) max_attempts: u32,
     /// When the copy of the request may be sent, if there is one.
     pub(crate) copy: Option<Repeatability>,
-    /// Why it can not be sent after all.
-    pub(crate) obstacle: Option<Obstacle>,
     /// The backoff drawn before it, if it was not the first.
     pub(crate) previous: Option<Duration>,
 }
@@ -67,8 +65,8 @@ impl Failed {
 }
 
 impl Policy {
-    /// Decides, at `now`, what follows a failed attempt; whether it can be paid for is asked last,
-    /// by whoever asks here.
+    /// Decides, at `now`, what follows a failed attempt. Whether its copy can be sent after all, and
+    /// whether that can be paid for, is asked last, by whoever asks here.
     pub(crate) fn decide(
         &self,
         failed: &Failed,
@@ -81,9 +79,6 @@ impl Policy {
         }
         if !failed.may_repeat() {
             return Decision::Stop(GaveUp::NotRepeatable);
-        }
-        if let Some(obstacle) = failed.obstacle {
-            return Decision::Stop(GaveUp::Obstacle(obstacle));
         }
         let hint = failed.judgement.after.unwrap_or_default();
         if hint > self.hint_limit {
@@ -137,7 +132,6 @@ mod tests {
             attempt: 1,
             max_attempts: 3,
             copy: Some(Repeatability::Always),
-            obstacle: None,
             previous: None,
         }
     }
@@ -160,15 +154,13 @@ mod tests {
                 Just(Some(Repeatability::Always)),
                 Just(Some(Repeatability::OnlyUnsent)),
             ],
-            obstacle in proptest::option::of(Just(Obstacle::TooLarge)),
             hint in proptest::option::of(0..40_000_u64),
             remaining in proptest::option::of(0..40_000_u64),
         ) {
             let [hint, remaining] = [hint, remaining].map(|o| o.map(Duration::from_millis));
             let retry = if safe { Retry::Safe } else { Retry::IfRepeatable };
             let judgement = Judgement::FAILURE.retry(retry).after(hint);
-            let failed =
-                Failed { judgement, attempt, max_attempts, copy, obstacle, previous: None };
+            let failed = Failed { judgement, attempt, max_attempts, copy, previous: None };
             let policy = policy();
             let drawn = policy.backoff.bound(attempt - 1);
             let wanted = drawn.max(hint.unwrap_or_default());
@@ -176,8 +168,6 @@ mod tests {
                 Decision::Stop(GaveUp::Attempts)
             } else if copy.is_none() || (copy == Some(Repeatability::OnlyUnsent) && !safe) {
                 Decision::Stop(GaveUp::NotRepeatable)
-            } else if obstacle.is_some() {
-                Decision::Stop(GaveUp::Obstacle(Obstacle::TooLarge))
             } else if hint.is_some_and(|hint| hint.as_secs_f64() > 30.0) {
                 Decision::Stop(GaveUp::HintTooLong)
             } else if remaining.is_some_and(|remaining| wanted >= remaining) {

@@ -97,10 +97,11 @@ pub mod prelude {
     pub use buttress_fallback::FallbackLayer;
     #[cfg(feature = "http")]
     pub use buttress_http::{
-        AcceptDeadlineLayer, Http, RespondLayer, SendDeadlineLayer, TransferTimeoutLayer,
+        AcceptDeadlineLayer, Http, Repeatable, ReplayBodyLayer, RespondLayer, SendDeadlineLayer,
+        TransferTimeoutLayer,
     };
     #[cfg(feature = "retry")]
-    pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
+    pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, RetryBudget};
     #[cfg(feature = "timeout")]
     pub use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 }

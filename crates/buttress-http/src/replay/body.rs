@@ -1,0 +1,156 @@
+//! The body.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use buttress_core::{BoxError, Obstacle};
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::source::{Position, Source};
+
+/// A request body that can be sent again; see the [module's page](super).
+///
+/// A clone sends the same from the start. One of them is read at a time: another that is polled
+/// meanwhile, or that can not send what was not kept, breaks off with an error.
+///
+/// Its `Default` is an empty body.
+pub struct ReplayBody {
+    // None for an empty body.
+    shared: Option<Arc<Shared>>,
+    reading: Reading,
+    /// The bytes that this one gave.
+    given: u64,
+}
+
+struct Shared {
+    /// What the body said of its length before it was read, so that all attempts say the same.
+    hint: SizeHint,
+    /// None while a reader has it.
+    source: Mutex<Option<Box<Source>>>,
+}
+
+enum Reading {
+    NotYet,
+    Now { source: Box<Source>, position: Position },
+    Over,
+}
+
+impl ReplayBody {
+    pub(super) fn new<B>(body: B, max_bytes: usize) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if body.is_end_stream() {
+            return Self::default();
+        }
+        let hint = body.size_hint();
+        let body = body
+            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into)
+            .boxed_unsync();
+        let source = Mutex::new(Some(Box::new(Source::new(body, max_bytes))));
+        Self { shared: Some(Arc::new(Shared { hint, source })), reading: Reading::NotYet, given: 0 }
+    }
+
+    /// Takes the source, to read it from its start: then no other can.
+    pub(crate) fn claim(&mut self) -> Result<(), Obstacle> {
+        let (Some(shared), Reading::NotYet) = (&self.shared, &self.reading) else { return Ok(()) };
+        let mut kept = shared.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = kept.take().ok_or(Obstacle::StillSending)?;
+        if let Some(obstacle) = source.obstacle() {
+            *kept = Some(source);
+            return Err(obstacle);
+        }
+        self.reading = Reading::Now { source, position: Position::default() };
+        Ok(())
+    }
+
+    /// Gives the source back, for the next reader.
+    fn end(&mut self) {
+        let reading = std::mem::replace(&mut self.reading, Reading::Over);
+        if let (Reading::Now { source, .. }, Some(shared)) = (reading, &self.shared) {
+            *shared.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+        }
+    }
+}
+
+impl Body for ReplayBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Err(obstacle) = this.claim() {
+            this.reading = Reading::Over;
+            let error = format!("the request body can not be sent again: {obstacle}");
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        // Kept only if somebody is left who might send it again.
+        let wanted = this.shared.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1);
+        let Reading::Now { source, position } = &mut this.reading else { return Poll::Ready(None) };
+        let frame = ready!(source.poll_frame(position, wanted, cx));
+        // Whoever reads stops asking at the trailers, or once it is told that this is the end.
+        let over = match &frame {
+            Some(Ok(frame)) => frame.is_trailers() || source.is_over_at(*position),
+            Some(Err(_)) | None => true,
+        };
+        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            this.given = this.given.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        }
+        if over {
+            this.end();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.shared.is_none() || matches!(self.reading, Reading::Over)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let Some(shared) = self.shared.as_ref().filter(|_| !self.is_end_stream()) else {
+            return SizeHint::with_exact(0);
+        };
+        let mut left = SizeHint::new();
+        if let Some(upper) = shared.hint.upper() {
+            left.set_upper(upper.saturating_sub(self.given));
+        }
+        left.set_lower(shared.hint.lower().saturating_sub(self.given));
+        left
+    }
+}
+
+/// One that has not been read.
+impl Clone for ReplayBody {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), reading: Reading::NotYet, given: 0 }
+    }
+}
+
+impl Default for ReplayBody {
+    fn default() -> Self {
+        Self { shared: None, reading: Reading::NotYet, given: 0 }
+    }
+}
+
+impl Drop for ReplayBody {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for ReplayBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayBody").field("given", &self.given).finish_non_exhaustive()
+    }
+}
