@@ -91,8 +91,8 @@ impl<Req, P: Repeat<Req>, C> Repeat<Req> for Classified<P, C> {
         self.protocol.repeat(request)
     }
 
-    fn obstacle(&self, copy: &mut Req) -> Option<Obstacle> {
-        self.protocol.obstacle(copy)
+    fn obstacle(&self, copy: &mut Req, answered: bool) -> Option<Obstacle> {
+        self.protocol.obstacle(copy, answered)
     }
 
     fn mark(&self, request: &mut Req, attempt: Attempt) {

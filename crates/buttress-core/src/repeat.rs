@@ -15,10 +15,11 @@ pub trait Repeat<Req> {
     fn repeat(&self, request: &Req) -> Option<Repeated<Req>>;
 
     /// Why a copy that was taken can not be sent, now that the attempt has ended which it is a
-    /// copy of; `None` if it can, and from then on nobody else can send what it is a copy of.
+    /// copy of, and was `answered` or failed with an error; `None` if it can, and from then on
+    /// nobody else can send what it is a copy of.
     ///
     /// Only for copies of what is used up while it is sent, such as a streamed body.
-    fn obstacle(&self, _copy: &mut Req) -> Option<Obstacle> {
+    fn obstacle(&self, _copy: &mut Req, _answered: bool) -> Option<Obstacle> {
         None
     }
 

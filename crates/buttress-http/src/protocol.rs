@@ -154,8 +154,8 @@ where
         repeat::request(request)
     }
 
-    fn obstacle(&self, copy: &mut Request<B>) -> Option<Obstacle> {
-        repeat::obstacle(copy)
+    fn obstacle(&self, copy: &mut Request<B>, answered: bool) -> Option<Obstacle> {
+        repeat::obstacle(copy, answered)
     }
 
     fn mark(&self, request: &mut Request<B>, attempt: Attempt) {

@@ -78,9 +78,9 @@ fn body<B: Body + Default + 'static>(body: &B) -> Option<B> {
 }
 
 /// Why a copy can not be sent, now that the attempt has ended which it is a copy of.
-pub(crate) fn obstacle<B: 'static>(copy: &mut Request<B>) -> Option<Obstacle> {
+pub(crate) fn obstacle<B: 'static>(copy: &mut Request<B>, answered: bool) -> Option<Obstacle> {
     let body: &mut dyn Any = copy.body_mut();
-    body.downcast_mut::<ReplayBody>()?.claim().err()
+    body.downcast_mut::<ReplayBody>()?.claim(answered).err()
 }
 
 /// The value itself, which is known to be of the type asked for.

@@ -94,7 +94,7 @@ where
         if judgement.retry == Retry::Never {
             return Err(result);
         }
-        let (delay, paid) = match self.decide(judgement) {
+        let (delay, paid) = match self.decide(judgement, result.is_ok()) {
             Ok(next) => next,
             Err(why) => {
                 self.give_up(why);
@@ -129,7 +129,11 @@ where
         judgement
     }
 
-    fn decide(&mut self, judgement: Judgement) -> Result<(Duration, Option<Withdrawal>), GaveUp> {
+    fn decide(
+        &mut self,
+        judgement: Judgement,
+        answered: bool,
+    ) -> Result<(Duration, Option<Withdrawal>), GaveUp> {
         let failed = Failed {
             judgement,
             attempt: self.current,
@@ -143,8 +147,8 @@ where
                 Decision::Stop(why) => return Err(why),
                 Decision::Retry { delay, backoff } => (delay, backoff),
             };
-        let copy = self.copy.as_mut();
-        if let Some(obstacle) = copy.and_then(|copy| self.protocol.obstacle(&mut copy.request)) {
+        let copy = self.copy.as_mut().map(|copy| &mut copy.request);
+        if let Some(obstacle) = copy.and_then(|copy| self.protocol.obstacle(copy, answered)) {
             return Err(GaveUp::Obstacle(obstacle));
         }
         // Paid before the wait: those who wait together must not find that out after it.

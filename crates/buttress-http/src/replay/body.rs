@@ -55,16 +55,17 @@ impl ReplayBody {
             .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
             .map_err(Into::into)
             .boxed_unsync();
-        let source = Mutex::new(Some(Box::new(Source::new(body, max_bytes))));
+        let source = Mutex::new(Some(Box::new(Source::new(body, hint.exact(), max_bytes))));
         Self { shared: Some(Arc::new(Shared { hint, source })), reading: Reading::NotYet, given: 0 }
     }
 
-    /// Takes the source, to read it from its start: then no other can.
-    pub(crate) fn claim(&mut self) -> Result<(), Obstacle> {
+    /// Takes the source, to read it from its start: then no other can. After an attempt that was
+    /// `answered` only if that had sent all of it, or nothing.
+    pub(crate) fn claim(&mut self, answered: bool) -> Result<(), Obstacle> {
         let (Some(shared), Reading::NotYet) = (&self.shared, &self.reading) else { return Ok(()) };
         let mut kept = shared.source.lock().unwrap_or_else(PoisonError::into_inner);
         let source = kept.take().ok_or(Obstacle::StillSending)?;
-        if let Some(obstacle) = source.obstacle() {
+        if let Some(obstacle) = source.obstacle(answered) {
             *kept = Some(source);
             return Err(obstacle);
         }
@@ -90,7 +91,7 @@ impl Body for ReplayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if let Err(obstacle) = this.claim() {
+        if let Err(obstacle) = this.claim(false) {
             this.reading = Reading::Over;
             let error = format!("the request body can not be sent again: {obstacle}");
             return Poll::Ready(Some(Err(error.into())));

@@ -22,6 +22,10 @@ pub(super) struct Source {
     /// How much may still be kept; none once there was more, or nobody was there to keep it for.
     room: Option<usize>,
     state: State,
+    /// How long the body said it is.
+    length: Option<u64>,
+    /// How much of the body was read.
+    read: u64,
     /// Whether the body was ever polled.
     touched: bool,
 }
@@ -41,24 +45,37 @@ pub(super) struct Position {
 }
 
 impl Source {
-    pub(super) fn new(body: UnsyncBoxBody<Bytes, BoxError>, max_bytes: usize) -> Self {
+    pub(super) fn new(
+        body: UnsyncBoxBody<Bytes, BoxError>,
+        length: Option<u64>,
+        max_bytes: usize,
+    ) -> Self {
         // What says that it will be too large is not kept in the first place.
         let least = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let room = (least <= max_bytes).then_some(max_bytes);
-        Self { body, kept: Vec::new(), trailers: None, room, state: State::Open, touched: false }
+        let (kept, trailers, state) = (Vec::new(), None, State::Open);
+        Self { body, kept, trailers, room, state, length, read: 0, touched: false }
     }
 
-    /// Why it can not be sent from its start, if it can not.
-    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+    /// Why it can not be sent from its start, if it can not, after an attempt that was `answered` or
+    /// broke off.
+    pub(super) fn obstacle(&self, answered: bool) -> Option<Obstacle> {
         if !self.touched {
             None
         } else if self.room.is_none() {
             Some(Obstacle::TooLarge)
         } else if self.state == State::Broken {
             Some(Obstacle::BrokenOff)
+        } else if answered && !self.is_sent() {
+            Some(Obstacle::StillSending)
         } else {
             None
         }
+    }
+
+    /// Whether all of it was read. Those who know the length from the head do not ask for the end.
+    fn is_sent(&self) -> bool {
+        self.state == State::Complete || self.length.is_some_and(|length| self.read >= length)
     }
 
     /// Whether the reader at this position has everything.
@@ -106,6 +123,7 @@ impl Source {
             self.keep_nothing();
         }
         if let Some(data) = frame.data_ref() {
+            self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
             self.keep(data, position);
         } else if let Some(trailers) = frame.trailers_ref() {
             self.trailers = self.room.map(|_| trailers.clone());
