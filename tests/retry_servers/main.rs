@@ -84,9 +84,9 @@ async fn a_post_is_sent_once_unless_it_carries_a_key() {
     assert_eq!(told.gave_up(), ["the request may not be sent twice"]);
 
     let server = Server::start(fails(2)).await;
-    let mut request = Request::post(&server.uri).body(full("an order")).unwrap();
-    request.headers_mut().insert("idempotency-key", "\"17\"".parse().unwrap());
-    let response = send(&client, request).await;
+    let keyed = ServiceBuilder::new().layer(IdempotencyKeyLayer::new()).service(client);
+    let request = Request::post(&server.uri).body(full("an order")).unwrap();
+    let response = send(&keyed, request).await;
     assert_eq!((response.status(), server.requests()), (StatusCode::OK, 3));
     let keys: Vec<_> =
         server.seen().iter().map(|request| request.headers["idempotency-key"].clone()).collect();

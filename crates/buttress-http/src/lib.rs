@@ -16,6 +16,10 @@
 //! [`TransferTimeoutLayer`] cuts a call whose request body is not taken or not sent, or in which
 //! nothing moves at all, see [`transfer_timeout`].
 //!
+//! [`ReplayBodyLayer`] keeps what is sent of a streamed request body, so that it can be sent again,
+//! see [`replay`]; [`IdempotencyKeyLayer`] gives a request that is not idempotent the key that makes
+//! it so, see [`idempotency_key`]. Both stand outside the retry.
+//!
 //! # Deadlines from hop to hop
 //!
 //! A deadline inside a program travels by itself; from one program to the next it travels in a
@@ -58,6 +62,7 @@ mod body;
 mod deadline_header;
 mod discard;
 mod grpc;
+pub mod idempotency_key;
 mod judge;
 mod protocol;
 mod repeat;
@@ -71,10 +76,11 @@ pub use accept_deadline::{AcceptDeadline, AcceptDeadlineLayer};
 pub use body::Followed;
 pub use deadline_header::DeadlineHeader;
 pub use discard::Discarding;
+pub use idempotency_key::{IdempotencyKey, IdempotencyKeyLayer};
 pub use judge::retry_after;
 pub use protocol::{DEGRADED_HEADER, ENVOY_ATTEMPT_COUNT, Http};
 pub use repeat::Repeatable;
-pub use replay::{ReplayBody, ReplayBodyLayer};
+pub use replay::{ReplayBody, ReplayBodyLayer, Replaying};
 pub use respond::{Respond, RespondLayer};
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};

@@ -12,7 +12,7 @@ use crate::ReplayBody;
 
 /// The header by which a server tells two executions of one request apart, after the IETF draft
 /// "The Idempotency-Key HTTP Header Field".
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Marks a request, in its extensions, as one that does no harm when it is executed twice,
 /// whatever its method: a POST that only looks something up, a gRPC method that is idempotent.
@@ -56,7 +56,7 @@ pub(crate) fn mark<B>(request: &mut Request<B>, attempt: Attempt, header: Option
 }
 
 /// A key that says nothing tells no two executions apart.
-fn has_key(headers: &HeaderMap) -> bool {
+pub(crate) fn has_key(headers: &HeaderMap) -> bool {
     let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
     key.is_some_and(|key| !key.trim_ascii().is_empty())
 }

@@ -10,7 +10,9 @@
 //! | `breaker` | `BreakerLayer`: no calls to what is down | `breaker` |
 //! | `bulkhead` | `BulkheadLayer`: so many calls at once and no more | `bulkhead` |
 //! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
-//! | `http` | the `Http` protocol, deadlines in headers, limits on the request body, and `RespondLayer` for servers | `http` |
+//! | `http` | the `Http` protocol, deadlines in headers, request bodies limited and repeatable, idempotency keys, and `RespondLayer` for servers | `http` |
+//! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
+//! | `keyed` | retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
 //!
 //! # The recommended stack
