@@ -55,7 +55,7 @@ impl ReplayBody {
             .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
             .map_err(Into::into)
             .boxed_unsync();
-        let source = Mutex::new(Some(Box::new(Source::new(body, hint.exact(), max_bytes))));
+        let source = Mutex::new(Some(Box::new(Source::new(body, &hint, max_bytes))));
         Self { shared: Some(Arc::new(Shared { hint, source })), reading: Reading::NotYet, given: 0 }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use buttress_core::{BoxError, Obstacle};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 
 /// The body that is sent, and what was kept of it for those who send it again.
@@ -45,15 +45,16 @@ pub(super) struct Position {
 }
 
 impl Source {
+    /// A body, and what it said of its length, which its box does not tell.
     pub(super) fn new(
         body: UnsyncBoxBody<Bytes, BoxError>,
-        length: Option<u64>,
+        hint: &SizeHint,
         max_bytes: usize,
     ) -> Self {
         // What says that it will be too large is not kept in the first place.
-        let least = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let least = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
         let room = (least <= max_bytes).then_some(max_bytes);
-        let (kept, trailers, state) = (Vec::new(), None, State::Open);
+        let (kept, trailers, state, length) = (Vec::new(), None, State::Open, hint.exact());
         Self { body, kept, trailers, room, state, length, read: 0, touched: false }
     }
 
