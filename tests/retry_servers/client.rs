@@ -23,6 +23,9 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 
 use crate::server::never;
 
+/// A body of any kind, as a gateway passes it on.
+pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
+
 /// Which HTTP is spoken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Speaks {
@@ -78,12 +81,8 @@ pub(crate) fn retry(told: &Told) -> JitteredRetryLayer<Http> {
 pub(crate) fn replaying(
     speaks: Speaks,
     told: &Told,
-) -> impl Service<
-    Request<UnsyncBoxBody<Bytes, BoxError>>,
-    Response = Response<Incoming>,
-    Error = BoxError,
-    Future: Send,
-> + Clone {
+) -> impl Service<Request<AnyBody>, Response = Response<Incoming>, Error = BoxError, Future: Send> + Clone
+{
     ServiceBuilder::new().layer(ReplayBodyLayer::new()).layer(retry(told)).service(hyper(speaks))
 }
 
@@ -97,13 +96,13 @@ where
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
 
-pub(crate) fn full(bytes: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, BoxError> {
+pub(crate) fn full(bytes: impl Into<Bytes>) -> AnyBody {
     Full::new(bytes.into()).map_err(never).boxed_unsync()
 }
 
 /// A body that comes in chunks of 10 bytes, of no known length.
-pub(crate) fn streamed(chunks: u32, trailers: Option<HeaderMap>) -> UnsyncBoxBody<Bytes, BoxError> {
-    let data = (0..chunks).map(|n| Frame::data(Bytes::from(format!("{n:010}"))));
+pub(crate) fn streamed(chunks: u32, trailers: Option<HeaderMap>) -> AnyBody {
+    let data = (0..chunks).map(|n| Frame::data(Bytes::from(chunk(n))));
     let frames = stream::iter(data.chain(trailers.map(Frame::trailers)).map(Ok::<_, BoxError>));
     // Each frame makes its reader wait once, as those that come from elsewhere do.
     let frames = frames.then(async |frame| {
@@ -115,5 +114,9 @@ pub(crate) fn streamed(chunks: u32, trailers: Option<HeaderMap>) -> UnsyncBoxBod
 
 /// What [`streamed`] comes to.
 pub(crate) fn text(chunks: u32) -> String {
-    (0..chunks).map(|n| format!("{n:010}")).collect()
+    (0..chunks).map(chunk).collect::<Vec<_>>().concat()
+}
+
+fn chunk(n: u32) -> String {
+    format!("{n:010}")
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use buttress::prelude::*;
 use bytes::Bytes;
-use client::{Speaks, Told, full, hyper, replaying, retry, send, streamed, text};
+use client::{AnyBody, Speaks, Told, full, hyper, replaying, retry, send, streamed, text};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Frame;
@@ -31,7 +31,7 @@ async fn three_requests_have_the_same_body() {
     )]);
     let big = "0123456789abcdef".repeat(4 * 1024);
     for speaks in [Speaks::H1, Speaks::H2] {
-        let bodies: [(&str, UnsyncBoxBody<Bytes, BoxError>, String, Option<HeaderMap>); 5] = [
+        let bodies: [(&str, AnyBody, String, _); 5] = [
             ("empty", full(""), String::new(), None),
             ("one byte", full("1"), "1".into(), None),
             ("64 KiB", full(big.clone()), big.clone(), None),

@@ -25,7 +25,8 @@ pub(crate) struct Attempts<S, Req, P> {
     deadline: Option<Deadline>,
     /// The number of the attempt under way, or of the last one, from 1.
     current: u32,
-    max_attempts: u32,
+    /// The most that there may be.
+    of: u32,
     /// What the next one would send; none where none may follow.
     copy: Option<Repeated<Req>>,
     /// The backoff that was drawn last.
@@ -46,14 +47,14 @@ pub(crate) struct Wait<D> {
 impl<S, Req, P> Attempts<S, Req, P> {
     pub(crate) fn first(
         copy: Option<Repeated<Req>>,
-        max_attempts: u32,
+        of: u32,
         budget: Option<RetryBudget>,
         deadline: Option<Deadline>,
         spare: Arc<Spare<S>>,
         protocol: P,
     ) -> Self {
         let (backoff, error) = (None, None);
-        Self { spare, protocol, budget, deadline, current: 1, max_attempts, copy, backoff, error }
+        Self { spare, protocol, budget, deadline, current: 1, of, copy, backoff, error }
     }
 
     /// The number of the attempt under way, or of the last one, from 1.
@@ -137,7 +138,7 @@ where
         let failed = Failed {
             judgement,
             attempt: self.current,
-            max_attempts: self.max_attempts,
+            max_attempts: self.of,
             copy: self.copy.as_ref().map(|copy| copy.when),
             previous: self.backoff,
         };
@@ -177,10 +178,10 @@ where
         }
         let Repeated { mut request, .. } = self.copy.take().expect("none is begun without a copy");
         self.current += 1;
-        if self.current < self.max_attempts {
+        if self.current < self.of {
             self.copy = self.protocol.repeat(&request);
         }
-        self.protocol.mark(&mut request, Attempt::new(self.current, self.max_attempts));
+        self.protocol.mark(&mut request, Attempt::new(self.current, self.of));
         let mut instance = self.spare.instance();
         Ok(Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request)))
     }
@@ -197,7 +198,6 @@ where
 ///
 /// Only if the error itself is the refusal: one further down the chain may come from a service
 /// that had done something before it made the call which was refused.
-#[expect(clippy::borrowed_box, reason = "as it comes out of the result")]
 fn may_pass(error: &BoxError) -> bool {
     let kind = error.downcast_ref::<Rejection>().map(Rejection::kind);
     matches!(

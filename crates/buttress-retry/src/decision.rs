@@ -95,7 +95,8 @@ impl Policy {
             let backoff = self.backoff.next(wait, failed.previous, self.jitter, rng);
             // Spread no further than leaves half of the time to the attempt itself.
             let most = remaining.map_or(self.hint_limit, |remaining| {
-                self.hint_limit.min(hint.saturating_add((remaining - hint) / 2))
+                let half = remaining.saturating_sub(hint) / 2;
+                self.hint_limit.min(hint.saturating_add(half))
             });
             let hinted = if backoff < hint { self.jitter.above(hint, most, rng) } else { hint };
             (backoff, hinted)

@@ -238,7 +238,7 @@ async fn what_was_never_sent_is_repeated_whatever_it_is() {
     }
     impl std::error::Error for NotConnected {}
 
-    let http = Http::new().unsent(|error| error.is::<NotConnected>());
+    let http = Http::new().unsent(|error| error.downcast_ref::<NotConnected>().is_some());
     for (wrapped, asked, calls) in [(false, http, 3), (false, Http::new(), 1), (true, http, 1)] {
         let (probe, handle) = Probe::new(move |_: Request<ScriptedBody>| {
             let error = NotConnected;

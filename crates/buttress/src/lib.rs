@@ -99,8 +99,8 @@ pub mod prelude {
     pub use buttress_fallback::FallbackLayer;
     #[cfg(feature = "http")]
     pub use buttress_http::{
-        AcceptDeadlineLayer, Http, Repeatable, ReplayBodyLayer, RespondLayer, SendDeadlineLayer,
-        TransferTimeoutLayer,
+        AcceptDeadlineLayer, Http, IdempotencyKeyLayer, Repeatable, ReplayBodyLayer, RespondLayer,
+        SendDeadlineLayer, TransferTimeoutLayer,
     };
     #[cfg(feature = "retry")]
     pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, RetryBudget};

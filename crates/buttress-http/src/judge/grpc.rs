@@ -28,8 +28,6 @@ pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
         Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => Judgement::SUCCESS,
         // CANCELLED, and UNIMPLEMENTED, a standing property of the server.
         Some(1 | 12) => Judgement::NEUTRAL,
-        // DEADLINE_EXCEEDED: there is no time for another attempt.
-        Some(4) => Judgement::FAILURE.retry(Retry::Never),
         // RESOURCE_EXHAUSTED: a quota, as 429, or a message that is too large, so only if the
         // server says when.
         Some(8) => match pushback(headers) {
@@ -38,7 +36,8 @@ pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
         },
         // UNAVAILABLE.
         Some(14) => Judgement::FAILURE,
-        // UNKNOWN, INTERNAL, DATA_LOSS, and what is no code.
+        // UNKNOWN, INTERNAL, DATA_LOSS, what is no code, and DEADLINE_EXCEEDED, after which there is
+        // no time for another attempt.
         _ => Judgement::FAILURE.retry(Retry::Never),
     };
     Some(match pushback(headers) {

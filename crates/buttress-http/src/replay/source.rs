@@ -138,17 +138,14 @@ impl Source {
     }
 
     fn keep(&mut self, data: &Bytes, position: &mut Position) {
-        match self.room.and_then(|room| room.checked_sub(data.len())) {
-            Some(room) => {
-                self.room = Some(room);
-                self.kept.push(data.clone());
-                position.part = self.kept.len();
-            }
-            None => {
-                self.keep_nothing();
-                *position = Position::default();
-            }
-        }
+        let Some(room) = self.room.and_then(|room| room.checked_sub(data.len())) else {
+            self.keep_nothing();
+            *position = Position::default();
+            return;
+        };
+        self.room = Some(room);
+        self.kept.push(data.clone());
+        position.part = self.kept.len();
     }
 
     fn keep_nothing(&mut self) {
