@@ -10,7 +10,7 @@
 //! # use std::convert::Infallible;
 //! # use bytes::Bytes;
 //! # use http::{Request, Response};
-//! # use http_body_util::{BodyExt, Full, StreamBody};
+//! # use http_body_util::{BodyExt, Full};
 //! # use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -19,7 +19,7 @@
 //! #     let body = request.into_body().collect().await.unwrap().to_bytes();
 //! #     Ok::<_, Infallible>(Response::new(Full::new(body)))
 //! # });
-//! # let upload = Full::from("any body");
+//! # let upload = Full::<Bytes>::from("any body");
 //! let service = ServiceBuilder::new()
 //!     .layer(ReplayBodyLayer::new())
 //!     .layer(JitteredRetryLayer::builder().protocol(Http::new()).build()?)

@@ -29,7 +29,7 @@
 //! | [`max_attempts`](JitteredRetryLayerBuilder::max_attempts) | 3 in all | a failure that two repetitions do not mend is seldom brief |
 //! | [`backoff`](JitteredRetryLayerBuilder::backoff) | exponential: 100 ms, times 2, up to 10 s | longer than a hiccup, too short to be noticed; then out of the way |
 //! | [`jitter`](JitteredRetryLayerBuilder::jitter) | [`Jitter::Full`] | the fewest calls under contention |
-//! | [`budget`](JitteredRetryLayerBuilder::budget) | one of the layer's own: a fifth of the successes, 1 a second, a burst of 50 | load on a dependency that works, and next to none on one that does not |
+//! | [`budget`](JitteredRetryLayerBuilder::budget) | one of the layer's own: a fifth of the successes, 1 a second, a burst of 10 | load on a dependency that works, and next to none on one that does not |
 //! | [`hint_limit`](JitteredRetryLayerBuilder::hint_limit) | 30 s | the usual patience of a caller |
 //! | [`repeat_refusals`](JitteredRetryLayerBuilder::repeat_refusals) | no | a breaker or bulkhead that refuses has said that the dependency needs less |
 //! | [`per_request`](JitteredRetryLayerBuilder::per_request) | no difference | attempts and budget by a function of the request |

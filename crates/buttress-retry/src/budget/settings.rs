@@ -14,9 +14,10 @@ const RATIO: f64 = 0.2;
 /// adds it to the load of a server that is down, so it is not more.
 const MIN_PER_SECOND: f64 = 1.0;
 
-/// The failures of a moment, a connection that broke under so many calls for one, are all
-/// repeated.
-const BURST: u32 = 50;
+/// A few failures at once, of a connection that broke for one, are all repeated. More, and an outage
+/// begins with a wave of its own: in the model of the `metastable` example, the larger the burst, the
+/// later the recovery, and one of 10 costs next to nothing. gRPC's throttle has 10 as well.
+const BURST: u32 = 10;
 
 /// Builds a [`RetryBudget`].
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +52,9 @@ impl RetryBudgetBuilder {
         self
     }
 
-    /// Keeps at most this many tokens, from 1 to 4,000, and begins with them. Default: 50, so
-    /// that the calls in flight over a connection which breaks can all be repeated. What is kept
-    /// is also what an outage begins with.
+    /// Keeps at most this many tokens, from 1 to 4,000, and begins with them. Default: 10, so
+    /// that a few calls which fail at once, over a connection that breaks, can all be repeated. What
+    /// is kept is also what an outage begins with, so more only where that is nothing to the server.
     pub fn burst(mut self, tokens: u32) -> Self {
         self.burst = tokens;
         self
