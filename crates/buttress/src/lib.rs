@@ -20,8 +20,8 @@
 //! Outermost first, as `ServiceBuilder` reads:
 //!
 //! ```text
-//! respond → accept deadline → fallback → timeout (overall) → retry → breaker → bulkhead
-//!         → timeout (attempt) → send deadline → client
+//! respond → accept deadline → fallback → timeout (overall) → idempotency key → replay body → retry
+//!         → breaker → bulkhead → timeout (attempt) → send deadline → client
 //! ```
 //!
 //! - *respond* (on a server) turns whatever is left into the response that HTTP has for it.
@@ -30,6 +30,8 @@
 //! - *fallback* sees every failure, so it stands outside all that can fail, also outside the
 //!   overall limit: when time is up there is still an answer to give.
 //! - The *overall* limit is the caller's patience; it bounds all attempts and the waits between.
+//! - *idempotency key* and *replay body*, where requests need them to be repeated, give all attempts of
+//!   a call the same key and the same body.
 //! - *retry* stands outside the breaker: it sees the breaker's refusals, and does not repeat them.
 //! - The *breaker* judges single attempts, and refuses before a place in the bulkhead is taken.
 //! - The *bulkhead* holds a place for as long as an attempt runs, its body included.
