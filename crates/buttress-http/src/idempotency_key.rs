@@ -40,11 +40,14 @@
 //!
 //! | setting | default | why |
 //! |---|---|---|
-//! | [`rng`](IdempotencyKeyLayer::rng) | the thread's own generator | a seed repeats a run |
+//! | [`rng`](IdempotencyKeyLayerBuilder::rng) | the thread's own generator | a seed repeats a run |
 //!
 //! [`Http`]: crate::Http
 
 mod layer;
 mod service;
 
-pub use self::{layer::IdempotencyKeyLayer, service::IdempotencyKey};
+pub use self::{
+    layer::{IdempotencyKeyLayer, IdempotencyKeyLayerBuilder},
+    service::IdempotencyKey,
+};

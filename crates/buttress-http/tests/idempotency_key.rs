@@ -107,7 +107,7 @@ async fn who_needs_none_or_brings_one_gets_none() {
 async fn a_seed_repeats_a_run() {
     let run = async |seed| {
         let (probe, _handle, keys) = server();
-        let layer = IdempotencyKeyLayer::rng(seed);
+        let layer = IdempotencyKeyLayer::builder().rng(seed).build();
         for _ in 0..3 {
             layer.layer(probe.clone()).oneshot(request(Method::POST)).await.unwrap();
         }

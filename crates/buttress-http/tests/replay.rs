@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
@@ -102,7 +102,7 @@ proptest! {
     /// obstacle that says why not, and the right one.
     #[test]
     fn whoever_may_send_it_again_sends_the_same(
-        lengths in proptest::collection::vec(0..8_usize, 0..6),
+        lengths in proptest::collection::vec(1..8_usize, 0..6),
         ends in prop_oneof![Just(Ends::Plainly), Just(Ends::WithTrailers), Just(Ends::Broken)],
         max_bytes in 1..30_usize,
         readers in proptest::collection::vec((0..9_usize, any::<bool>()), 1..5),
@@ -132,10 +132,10 @@ proptest! {
             let sent = over || exact.is_some_and(|exact| so_far(frames_read) as u64 == exact);
             let expected = if frames_read == 0 || total == 0 {
                 None
-            } else if too_large {
-                Some(Obstacle::TooLarge)
             } else if broken {
                 Some(Obstacle::BrokenOff)
+            } else if too_large {
+                Some(Obstacle::TooLarge)
             } else if answered && !sent {
                 Some(Obstacle::StillSending)
             } else {
@@ -149,7 +149,6 @@ proptest! {
             }
             let (got, ended) = read(body.body_mut(), frames, exact);
             prop_assert!(bytes.starts_with(&got.bytes));
-            // Frames that hold nothing count like others, and none is left out.
             frames_read = frames_read.max(frames.min(total));
             if ended {
                 prop_assert_eq!(&got.bytes, &bytes);
@@ -233,9 +232,9 @@ async fn a_slow_body_is_waited_for() {
     assert_eq!(assert_ready!(rest.poll()).unwrap().to_bytes(), "ab");
 }
 
-/// A body that panics is given back as its reader is dropped, and poisons nothing.
+/// A body that panics is broken, and nobody takes what was read of it for the whole.
 #[test]
-fn a_panic_in_the_body_goes_through() {
+fn a_body_that_panics_is_broken() {
     let mut first =
         replayed(ScriptedBody::new([BodyStep::Data("a"), BodyStep::Panic, BodyStep::Data("b")]), 9);
     let mut second = copy(&first);
@@ -243,9 +242,41 @@ fn a_panic_in_the_body_goes_through() {
         read(first.body_mut(), 9, None)
     }));
     assert!(panicked.is_err());
-    assert_eq!(obstacle(&mut second, false), None);
-    assert_eq!(read(second.body_mut(), 9, None).0.bytes, b"ab");
+    assert_eq!(obstacle(&mut second, false), Some(Obstacle::BrokenOff));
+    assert!(next(second.body_mut()).unwrap().is_err());
 }
+
+/// At its end the body inside is let go, a file for one, though what was kept of it is not.
+#[test]
+fn a_body_that_was_read_is_dropped() {
+    for steps in [
+        vec![BodyStep::Data("a")],
+        vec![BodyStep::Data("a"), BodyStep::Trailers("x-checksum", "17")],
+        vec![BodyStep::Data("a"), BodyStep::Error("the disk is gone")],
+    ] {
+        let body = ScriptedBody::new(steps);
+        let dropped = body.dropped();
+        let mut first = replayed(body, 9);
+        let _second = copy(&first);
+        assert!(!dropped.load(Ordering::SeqCst));
+        read(first.body_mut(), 9, None);
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}
+
+/// Of parts that hold nothing there may be any number, and none is kept.
+#[test]
+fn empty_parts_are_not_kept() {
+    let steps = (0..100).map(|n| BodyStep::Data(if n % 50 == 0 { "a" } else { "" }));
+    let mut first = replayed(ScriptedBody::new(steps.collect::<Vec<_>>()), 9);
+    let mut second = copy(&first);
+    assert_eq!(read(first.body_mut(), 200, None).0.bytes, b"aa");
+    assert!(next(second.body_mut()).unwrap().is_ok() && next(second.body_mut()).unwrap().is_ok());
+    assert!(second.body().is_end_stream(), "two parts, and no more");
+}
+
+/// As what holds a request over an await must be.
+fn is_shareable<T: Send + Sync + Unpin + 'static>() {}
 
 #[tokio::test]
 async fn the_layer_is_transparent_towards_the_service() {
@@ -254,6 +285,7 @@ async fn the_layer_is_transparent_towards_the_service() {
     assert_layer_traits(&layer);
     let mut service = layer.layer(probe);
     assert_service_traits(&service);
+    is_shareable::<ReplayBody>();
     handle.set_readiness(Readiness::Pending);
     {
         let mut ready = task::spawn(ServiceExt::<Request<Full<Bytes>>>::ready(&mut service));

@@ -1,4 +1,4 @@
-//! The layer.
+//! The layer and its builder.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use tower_layer::Layer;
 use super::IdempotencyKey;
 
 /// Gives each call a key that makes it safe to send twice; see the [module's page](super).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct IdempotencyKeyLayer {
     keys: Keys,
 }
 
 /// Where the keys come from; clones draw from the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Keys {
     randomness: Arc<Randomness>,
 }
@@ -23,14 +23,42 @@ pub(super) struct Keys {
 impl IdempotencyKeyLayer {
     /// A layer whose keys nobody can foresee.
     pub fn new() -> Self {
-        Self::default()
+        Self::builder().build()
     }
 
+    /// A builder; see the [table of settings](super#settings).
+    pub fn builder() -> IdempotencyKeyLayerBuilder {
+        IdempotencyKeyLayerBuilder { randomness: Randomness::default() }
+    }
+}
+
+impl Default for IdempotencyKeyLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Builds an [`IdempotencyKeyLayer`].
+#[derive(Debug)]
+pub struct IdempotencyKeyLayerBuilder {
+    randomness: Randomness,
+}
+
+impl IdempotencyKeyLayerBuilder {
     /// Draws keys from one generator that starts at `seed`, shared by all calls of the layer, so
-    /// that a run can be repeated. For tests: whoever knows the seed knows the keys. Default: each
-    /// thread's own generator, seeded by the operating system.
-    pub fn rng(seed: u64) -> Self {
-        Self { keys: Keys { randomness: Arc::new(Randomness::seeded(seed)) } }
+    /// that a test can be repeated. Default: each thread's own generator, seeded by the operating
+    /// system.
+    ///
+    /// Never in production: after a restart the same keys come again, and a server takes new
+    /// requests for old ones.
+    pub fn rng(mut self, seed: u64) -> Self {
+        self.randomness = Randomness::seeded(seed);
+        self
+    }
+
+    /// Builds the layer. There is nothing to refuse.
+    pub fn build(self) -> IdempotencyKeyLayer {
+        IdempotencyKeyLayer { keys: Keys { randomness: Arc::new(self.randomness) } }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The body that is sent, and what was kept of it.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Obstacle};
@@ -16,12 +17,11 @@ use http_body_util::combinators::UnsyncBoxBody;
 ///
 /// One reader at a time owns it.
 pub(super) struct Source {
-    body: UnsyncBoxBody<Bytes, BoxError>,
+    rest: Rest,
     kept: Vec<Bytes>,
     trailers: Option<HeaderMap>,
     /// How much may still be kept; none once there was more, or nobody was there to keep it for.
     room: Option<usize>,
-    state: State,
     /// How long the body said it is.
     length: Option<u64>,
     /// How much of the body was read.
@@ -30,9 +30,11 @@ pub(super) struct Source {
     touched: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
+/// What was not read of the body.
+enum Rest {
+    // The lock makes a body `Sync` that is not. It is never taken: whoever polls has the only
+    // reference.
+    Open(Mutex<UnsyncBoxBody<Bytes, BoxError>>),
     Complete,
     Broken,
 }
@@ -53,9 +55,15 @@ impl Source {
     ) -> Self {
         // What says that it will be too large is not kept in the first place.
         let least = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
-        let room = (least <= max_bytes).then_some(max_bytes);
-        let (kept, trailers, state, length) = (Vec::new(), None, State::Open, hint.exact());
-        Self { body, kept, trailers, room, state, length, read: 0, touched: false }
+        Self {
+            rest: Rest::Open(Mutex::new(body)),
+            kept: Vec::new(),
+            trailers: None,
+            room: (least <= max_bytes).then_some(max_bytes),
+            length: hint.exact(),
+            read: 0,
+            touched: false,
+        }
     }
 
     /// Why it can not be sent from its start, if it can not, after an attempt that was `answered` or
@@ -63,10 +71,10 @@ impl Source {
     pub(super) fn obstacle(&self, answered: bool) -> Option<Obstacle> {
         if !self.touched {
             None
+        } else if matches!(self.rest, Rest::Broken) {
+            Some(Obstacle::BrokenOff)
         } else if self.room.is_none() {
             Some(Obstacle::TooLarge)
-        } else if self.state == State::Broken {
-            Some(Obstacle::BrokenOff)
         } else if answered && !self.is_sent() {
             Some(Obstacle::StillSending)
         } else {
@@ -76,21 +84,21 @@ impl Source {
 
     /// Whether all of it was read. Those who know the length from the head do not ask for the end.
     fn is_sent(&self) -> bool {
-        self.state == State::Complete || self.length.is_some_and(|length| self.read >= length)
+        matches!(self.rest, Rest::Complete) || self.length.is_some_and(|length| self.read >= length)
     }
 
     /// Whether the reader at this position has everything.
     pub(super) fn is_over_at(&self, position: Position) -> bool {
-        let kept = position.part >= self.kept.len() && position.trailers == self.trailers.is_some();
-        match self.state {
-            State::Open => false,
-            State::Complete => kept || self.room.is_none(),
-            State::Broken => true,
+        let has_parts = position.part >= self.kept.len();
+        match self.rest {
+            Rest::Open(_) => false,
+            Rest::Complete => has_parts && position.trailers == self.trailers.is_some(),
+            Rest::Broken => true,
         }
     }
 
     /// The next part for the reader at this position: one that was kept, or else one of the body,
-    /// which is kept if another reader may `want` it.
+    /// which is kept if it is `wanted` again.
     pub(super) fn poll_frame(
         &mut self,
         position: &mut Position,
@@ -105,52 +113,60 @@ impl Source {
             position.trailers = true;
             return Poll::Ready(Some(Ok(Frame::trailers(trailers.clone()))));
         }
-        if self.state != State::Open {
-            return Poll::Ready(None);
-        }
-        self.touched = true;
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            None => {
-                self.state = State::Complete;
-                return Poll::Ready(None);
+        let polled = self.poll_rest(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if !wanted {
+                self.keep_nothing(position);
             }
-            Some(Err(error)) => {
-                self.state = State::Broken;
-                return Poll::Ready(Some(Err(error)));
-            }
-            Some(Ok(frame)) => frame,
-        };
-        if !wanted {
-            self.keep_nothing();
+            self.keep(frame, position);
         }
-        if let Some(data) = frame.data_ref() {
-            self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-            self.keep(data, position);
-        } else if let Some(trailers) = frame.trailers_ref() {
-            self.trailers = self.room.map(|_| trailers.clone());
-            position.trailers = self.trailers.is_some();
-            self.state = State::Complete;
-        }
-        if self.body.is_end_stream() {
-            self.state = State::Complete;
-        }
-        Poll::Ready(Some(Ok(frame)))
+        polled
     }
 
-    fn keep(&mut self, data: &Bytes, position: &mut Position) {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.touched = true;
+        // Broken for the length of the poll: should the body panic, nobody takes what was read of it
+        // for the whole.
+        let mut rest = match mem::replace(&mut self.rest, Rest::Broken) {
+            Rest::Open(rest) => rest,
+            over => {
+                self.rest = over;
+                return Poll::Ready(None);
+            }
+        };
+        let body = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        self.rest = match &polled {
+            Poll::Pending => Rest::Open(rest),
+            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !body.is_end_stream() => {
+                Rest::Open(rest)
+            }
+            Poll::Ready(Some(Ok(_)) | None) => Rest::Complete,
+            Poll::Ready(Some(Err(_))) => Rest::Broken,
+        };
+        polled
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>, position: &mut Position) {
+        if let Some(trailers) = frame.trailers_ref() {
+            self.trailers = self.room.map(|_| trailers.clone());
+            position.trailers = self.trailers.is_some();
+        }
+        // An empty part is not missed, and there may be any number of them.
+        let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) else { return };
+        self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         let Some(room) = self.room.and_then(|room| room.checked_sub(data.len())) else {
-            self.keep_nothing();
-            *position = Position::default();
-            return;
+            return self.keep_nothing(position);
         };
         self.room = Some(room);
         self.kept.push(data.clone());
         position.part = self.kept.len();
     }
 
-    fn keep_nothing(&mut self) {
+    fn keep_nothing(&mut self, position: &mut Position) {
         self.room = None;
         self.kept = Vec::new();
+        position.part = 0;
     }
 }
 
@@ -159,7 +175,6 @@ impl fmt::Debug for Source {
         f.debug_struct("Source")
             .field("kept", &self.kept.len())
             .field("room", &self.room)
-            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
