@@ -1,6 +1,7 @@
 //! Retries against real servers: what is sent again, what is not, and when.
 
 mod client;
+mod grpc;
 mod hints;
 mod levels;
 mod server;
