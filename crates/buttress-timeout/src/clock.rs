@@ -81,16 +81,17 @@ impl Clock {
     ) -> Poll<()> {
         loop {
             let fired = timer.as_mut().poll(cx).is_ready();
-            // The timer only wakes. tokio lets none fire in a task that has used up its turn, as a
-            // call that is always busy does; and it may have been set for an earlier moment.
+            // The clock as well as the timer: tokio lets no timer fire in a task that has used up
+            // its turn, as a call that is always busy does.
             let now = Instant::now();
             let Some(at) = self.cut_at(now) else { return Poll::Pending };
-            if at.is_past_at(now) {
+            if at.is_past_at(now) || (fired && timer.deadline() >= at.instant()) {
                 return Poll::Ready(());
             }
             if !fired {
                 return Poll::Pending;
             }
+            // It was set for the gap before a frame that came, or for what another has to cut.
             timer.as_mut().reset(at.instant());
         }
     }
@@ -157,6 +158,11 @@ impl Follower for TimeoutFollower {
 
     fn deadline(&self) -> Option<Deadline> {
         self.clock.deadline()
+    }
+
+    /// A body that is due is cut, be it in a frame or where its reader waits for one.
+    fn enforces(&self) -> bool {
+        true
     }
 
     fn ended(self, _end: End<'_>) {}
