@@ -70,10 +70,12 @@ where
         let mut ended = None;
         if let StateProj::Running { mut call, mut timer, clock, .. } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            ended = Some(match Deadline::enforce(clock.deadline(), || call.as_mut().poll(cx)) {
+            let due = clock.due();
+            let polled = Deadline::enforce(clock.deadline(), || call.as_mut().poll_until(due, cx));
+            ended = Some(match polled {
                 Poll::Ready(result) => Ok(result),
                 Poll::Pending => {
-                    let Some(due) = clock.due() else { return Poll::Pending };
+                    let Some(due) = due else { return Poll::Pending };
                     if timer.is_none() {
                         timer.set(Some(sleep_until(due.instant())));
                     }
