@@ -14,6 +14,10 @@
 //! refused here, with [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded): the
 //! inner service is not called, and in the first case not even asked whether it is ready.
 //!
+//! It stands outside any tower `Buffer`: there the ambient deadline ends, and only what is in the
+//! request's extensions goes on. [`SendDeadlineLayer`](crate::SendDeadlineLayer) reads it there, as
+//! does an `AcceptDeadlineLayer` inside the `Buffer`; a `TimeoutLayer` knows only of the ambient one.
+//!
 //! # Which deadline
 //!
 //! The soonest of
