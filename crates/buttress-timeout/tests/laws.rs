@@ -277,6 +277,7 @@ async fn never_is_no_deadline_and_a_tie_is_the_layers_own() {
     let never = TimeoutLayer::new(Duration::MAX).unwrap().layer(current);
     assert_eq!(never.oneshot(()).await.unwrap(), None);
     let by_request = TimeoutLayer::builder().per_request(|_: &()| Some(Duration::MAX));
+    let by_request = by_request.overall(Duration::from_secs(1));
     assert_eq!(by_request.build().unwrap().layer(current).oneshot(()).await.unwrap(), None);
 
     let (probe, _handle) = Probe::new(|_: ()| Reply::<()>::Never);
