@@ -2,40 +2,39 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use tokio::{
-    task::JoinHandle,
+    runtime::Builder,
     time::{Instant, sleep_until},
 };
 
 /// What a limit may take beyond its time.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// Watches how late timers of this runtime fire, whoever sets them: on a machine that is busy with
-/// other things that is not the layer's doing.
+/// Watches how late timers fire on this machine, whoever sets them: that it is busy with other
+/// things is not the layer's doing.
+///
+/// On a thread and a runtime of its own: a layer that blocks the thread of its call is late, and no
+/// machine is to blame for it.
 pub(crate) struct Lateness {
     worst: Arc<AtomicU64>,
-    watch: JoinHandle<()>,
 }
 
 impl Lateness {
     pub(crate) fn watch() -> Self {
         let worst = Arc::new(AtomicU64::new(0));
-        let seen = Arc::clone(&worst);
-        let watch = tokio::spawn(async move {
-            loop {
-                let due = Instant::now() + Duration::from_millis(5);
-                sleep_until(due).await;
-                let late = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
-                seen.fetch_max(late, Ordering::Relaxed);
-            }
+        let seen = Arc::downgrade(&worst);
+        thread::spawn(move || {
+            let rt = Builder::new_current_thread().enable_time().build().unwrap();
+            rt.block_on(watch_until_dropped(&seen));
         });
-        Self { worst, watch }
+        Self { worst }
     }
 
     /// What has just ended took `limit` from `start` on, and at most the slack more, beside what
@@ -50,8 +49,26 @@ impl Lateness {
     }
 }
 
-impl Drop for Lateness {
-    fn drop(&mut self) {
-        self.watch.abort();
+async fn watch_until_dropped(seen: &Weak<AtomicU64>) {
+    while let Some(seen) = seen.upgrade() {
+        let due = Instant::now() + Duration::from_millis(5);
+        sleep_until(due).await;
+        let late = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+        seen.fetch_max(late, Ordering::Relaxed);
     }
+}
+
+/// A layer that blocks its thread has no excuse in the timers that it keeps from firing there: they
+/// are not those that are watched.
+#[tokio::test]
+async fn it_watches_also_while_this_thread_is_blocked() {
+    let lateness = Lateness::watch();
+    tokio::task::yield_now().await;
+    for _ in 0..60_000 {
+        if lateness.worst.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nothing was seen in a minute, and no timer is never late");
 }

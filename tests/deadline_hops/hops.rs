@@ -1,6 +1,6 @@
 //! A hop: an axum server whose handler calls the next one, and tells what it saw.
 
-use std::time::Duration;
+use std::{error::Error, fmt, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use buttress::prelude::*;
@@ -27,6 +27,18 @@ pub(crate) fn now_left() -> String {
     left.as_nanos().to_string()
 }
 
+/// The next hop says that its time is up, and has said so before it was up here.
+#[derive(Debug)]
+struct TimeIsUp;
+
+impl fmt::Display for TimeIsUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the next hop had no time left")
+    }
+}
+
+impl Error for TimeIsUp {}
+
 /// The next hop: a request goes in, text comes out.
 type Next = BoxCloneSyncService<(), Bytes, BoxError>;
 
@@ -51,6 +63,8 @@ impl Hop {
         let service =
             service.map_result(|answer: Result<(String, Bytes), BoxError>| match answer {
                 Ok((status, message)) if status == "0" => Ok(message),
+                // DEADLINE_EXCEEDED
+                Ok((status, _)) if status == "4" => Err(TimeIsUp.into()),
                 Ok((status, _)) => Err(format!("grpc-status {status}").into()),
                 Err(error) => Err(error),
             });
@@ -73,7 +87,8 @@ impl Hop {
             match next.oneshot(()).await {
                 Ok(rest) => Ok(format!("{seen} {}", String::from_utf8_lossy(&rest))),
                 Err(error) => {
-                    let timeout = Rejection::find(error.as_ref()).is_some();
+                    let rejected = Rejection::find(error.as_ref()).is_some();
+                    let timeout = rejected || error.is::<TimeIsUp>();
                     let status =
                         if timeout { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
                     Err((status, error.to_string()).into_response())
@@ -98,7 +113,11 @@ fn http_client(next: Uri) -> Next {
             let response = client.oneshot(request).await?;
             let status = response.status();
             let text = response.into_body().collect().await?.to_bytes();
-            if status == StatusCode::OK { Ok(text) } else { Err(status.to_string().into()) }
+            match status {
+                StatusCode::OK => Ok(text),
+                StatusCode::GATEWAY_TIMEOUT => Err(TimeIsUp.into()),
+                status => Err(status.to_string().into()),
+            }
         }
     }))
 }

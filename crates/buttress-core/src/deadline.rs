@@ -127,7 +127,9 @@ impl Deadline {
     /// [`Deadline::enforce`].
     ///
     /// A layer that would itself cut at that deadline leaves it to the one outside, who knows
-    /// whose limit it was, and whose error says so.
+    /// whose limit it was, and whose error says so. It asks at each poll, and keeps a timer of its
+    /// own all the same: the one outside cuts only what he polls, and a call may be moved away
+    /// from under him, or block him.
     pub fn enforced() -> Option<Self> {
         ambient().filter(|ambient| ambient.enforced).map(|ambient| ambient.deadline)
     }
@@ -143,7 +145,10 @@ impl Deadline {
 
     /// As [`Deadline::scope`], for one who ends what `f` is a part of when the deadline passes.
     ///
-    /// It is a promise: a layer inside does not watch this deadline itself.
+    /// It is a promise for the length of this one run: once `f` has returned and the deadline has
+    /// passed, what `f` is a part of is ended, before anything else is done. Layers inside rely on
+    /// it to have the right one named, and not to have the call end: where nobody keeps the promise
+    /// they cut a moment later themselves.
     pub fn enforce<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
         run(deadline, true, f)
     }

@@ -55,6 +55,13 @@ pub trait Follower {
         None
     }
 
+    /// Whether it ends the response itself when that deadline passes, in
+    /// [`poll_cut`](Self::poll_cut) and in [`part`](Self::part): what is inside then leaves it to
+    /// this one, as by [`Deadline::enforce`]. Default: no.
+    fn enforces(&self) -> bool {
+        false
+    }
+
     /// The response ended by itself or was cut.
     fn ended(self, end: End<'_>);
 }

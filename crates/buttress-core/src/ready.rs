@@ -7,7 +7,10 @@ use std::{
 };
 
 use pin_project::pin_project;
+use tokio::time::Instant;
 use tower_service::Service;
+
+use crate::Deadline;
 
 /// One call of an inner service: its readiness is claimed, then the request is sent, on the very
 /// instance that was ready.
@@ -21,6 +24,11 @@ use tower_service::Service;
 /// most are, is called right there, and nothing is cloned or allocated. One that is not ready is
 /// moved into this future, in its place in whatever queue it stands, and a clone of it stays
 /// behind for the next call.
+///
+/// One that becomes ready only when the call's time is up is not called any more, where somebody
+/// will end the call: see [`poll_until`](Self::poll_until) for one who does so himself. For one
+/// outside, who has promised it by [`Deadline::enforce`], the request waits for one poll more; if
+/// he does not end the call by then it is sent after all, for then nobody else would ever end it.
 #[pin_project]
 pub struct ReadyCall<S: Service<Req>, Req> {
     #[pin]
@@ -42,6 +50,25 @@ enum State<S: Service<Req>, Req> {
 struct Waiting<S, Req> {
     service: S,
     request: Req,
+    /// Whether it was left to the one outside to end the call, whose deadline had passed.
+    left: bool,
+}
+
+impl<S, Req> Waiting<S, Req> {
+    /// Leaves the call, once, to one outside whose deadline has passed.
+    fn leave(&mut self, cx: &Context<'_>) -> bool {
+        if self.left || !Deadline::enforced().is_some_and(is_over) {
+            return false;
+        }
+        self.left = true;
+        cx.waker().wake_by_ref();
+        true
+    }
+}
+
+/// Whether a deadline is behind us: what comes at the very moment still comes in time.
+fn is_over(deadline: Deadline) -> bool {
+    deadline.instant() < Instant::now()
 }
 
 impl<S, Req> ReadyCall<S, Req>
@@ -58,7 +85,7 @@ where
             Poll::Pending => {
                 let fresh = service.clone();
                 let service = mem::replace(service, fresh);
-                State::Waiting(Box::new(Waiting { service, request }))
+                State::Waiting(Box::new(Waiting { service, request, left: false }))
             }
         };
         Self { state }
@@ -74,21 +101,39 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
     }
 }
 
-impl<S: Service<Req>, Req> Future for ReadyCall<S, Req> {
-    type Output = Result<S::Response, S::Error>;
+impl<S: Service<Req>, Req> ReadyCall<S, Req> {
+    /// Polls the call for one who ends it at `latest`: the request is not sent after that.
+    ///
+    /// A service that becomes ready later is not called, and this is pending without anything to
+    /// wake it. The caller of this ends the call then.
+    pub fn poll_until(
+        self: Pin<&mut Self>,
+        latest: Option<Deadline>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<S::Response, S::Error>> {
+        self.poll_unless(cx, |waiting, cx| latest.is_some_and(is_over) || waiting.leave(cx))
+    }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    /// Polls the call, and asks of a request whose service is ready whether it is not to be sent.
+    fn poll_unless(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        held: impl Fn(&mut Waiting<S, Req>, &Context<'_>) -> bool,
+    ) -> Poll<Result<S::Response, S::Error>> {
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => return future.poll(cx),
                 StateProj::Waiting(waiting) => {
                     let ready = ready!(waiting.service.poll_ready(cx));
+                    if ready.is_ok() && held(waiting, cx) {
+                        return Poll::Pending;
+                    }
                     // Over, should the call panic.
                     let waiting = this.state.as_mut().project_replace(State::Unready(None));
                     let StateOwned::Waiting(waiting) = waiting else { continue };
                     ready?;
-                    let Waiting { mut service, request } = *waiting;
+                    let Waiting { mut service, request, .. } = *waiting;
                     let future = service.call(request);
                     this.state.set(State::Calling { future });
                 }
@@ -98,6 +143,14 @@ impl<S: Service<Req>, Req> Future for ReadyCall<S, Req> {
                 }
             }
         }
+    }
+}
+
+impl<S: Service<Req>, Req> Future for ReadyCall<S, Req> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_unless(cx, Waiting::leave)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
+use crate::BoxError;
+
 /// Why a Buttress layer refused a call, or cut it short.
 ///
 /// Everything that a layer adds to the errors of the service it wraps is a `Rejection`; inner
@@ -114,6 +116,16 @@ impl Rejection {
     /// The same rejection, saying that there is no use in coming back before `delay` from now.
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
+        self
+    }
+
+    /// The same rejection, with the foreign error that it is told in place of.
+    ///
+    /// It comes next in the source chain, and is what an `io::Error` there carries, whose kind
+    /// stays what it was: one that means "too late" is still `TimedOut`.
+    pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {
+        let kind = self.source.map_or(io::ErrorKind::Other, |source| source.kind());
+        self.source = Some(io::Error::new(kind, cause));
         self
     }
 

@@ -1,9 +1,13 @@
 //! One call of an inner service: the very instance that was ready, and no waker lost.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
-use buttress_core::ReadyCall;
-use buttress_testkit::{Probe, Readiness, Reply, assert_pending, assert_ready, task};
+use buttress_core::{Deadline, ReadyCall};
+use buttress_testkit::{Probe, ProbeHandle, Readiness, Reply, assert_pending, assert_ready, task};
+use tokio::time::advance;
 use tower_service::Service;
 
 #[tokio::test]
@@ -93,4 +97,62 @@ async fn one_that_panicked_in_call_is_over_and_holds_nothing() {
         assert!(panicked.is_err(), "and is never pending without anyone to wake it");
     }
     assert_eq!((handle.calls(), handle.reserved()), (1, 0));
+}
+
+/// A probe that becomes ready `late` after a deadline of one second, under which the call waits.
+async fn ready_after_its_deadline(
+    late: Duration,
+) -> (task::Spawn<ReadyCall<Probe<(), ()>, ()>>, ProbeHandle, Deadline) {
+    let (mut probe, handle) = Probe::new(|_: ()| Reply::Now(Ok(())));
+    handle.set_readiness(Readiness::Pending);
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let mut call = task::spawn(ReadyCall::start(&mut probe, ()));
+    assert_pending!(call.poll());
+    advance(Duration::from_secs(1) + late).await;
+    handle.set_readiness(Readiness::Ready);
+    assert!(call.is_woken());
+    (call, handle, deadline)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_not_sent_for_one_who_ends_it() {
+    for (late, sent) in [(0, true), (1, false)] {
+        let late = Duration::from_millis(late);
+        let (mut call, handle, deadline) = ready_after_its_deadline(late).await;
+        for _ in 0..2 {
+            let polled = call.enter(|cx, call| call.poll_until(Some(deadline), cx));
+            assert_eq!(polled.is_ready(), sent, "at the very moment it comes in time");
+            if sent {
+                break;
+            }
+            assert!(!call.called());
+        }
+        drop(call);
+        assert_eq!((handle.calls(), handle.reserved()), (usize::from(sent), 0));
+    }
+}
+
+/// Whoever enforces a deadline ends the call in the poll in which it is found to have passed. Once
+/// it is polled again he did not, and nobody else would.
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_left_once_to_the_one_outside() {
+    let (mut call, handle, deadline) = ready_after_its_deadline(Duration::from_millis(1)).await;
+    assert_pending!(Deadline::enforce(Some(deadline), || call.poll()));
+    assert_eq!(handle.calls(), 0);
+    assert!(call.is_woken());
+    assert!(assert_ready!(Deadline::enforce(Some(deadline), || call.poll())).is_ok());
+
+    // A deadline that nobody enforces is no reason to wait for him.
+    let (mut call, _handle, deadline) = ready_after_its_deadline(Duration::from_millis(1)).await;
+    assert!(assert_ready!(Deadline::scope(Some(deadline), || call.poll())).is_ok());
+    // Nor is one at the very moment.
+    let (mut call, _handle, deadline) = ready_after_its_deadline(Duration::ZERO).await;
+    assert!(assert_ready!(Deadline::enforce(Some(deadline), || call.poll())).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_is_told_however_late() {
+    let (mut call, handle, deadline) = ready_after_its_deadline(Duration::from_millis(1)).await;
+    handle.set_readiness(Readiness::Broken);
+    assert!(assert_ready!(Deadline::enforce(Some(deadline), || call.poll())).is_err());
 }

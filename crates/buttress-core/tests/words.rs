@@ -86,6 +86,22 @@ proptest! {
     }
 }
 
+/// Whoever looks for a timeout finds one, and whoever looks for what came instead finds that.
+#[test]
+fn the_cause_is_kept_and_too_late_stays_too_late() {
+    for (kind, _) in kinds() {
+        let late = rejection(kind.clone()).source().is_some();
+        let caused = rejection(kind.clone()).with_cause("transport error");
+        assert_eq!(caused.kind(), &kind);
+        let source = caused.source().and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
+        assert_eq!(source.kind() == io::ErrorKind::TimedOut, late);
+        assert_eq!(source.to_string(), "transport error");
+        let inside = Rejection::new("inside", "inside".into(), RejectionKind::Injected);
+        let caused: BoxError = rejection(kind).with_cause(inside).into();
+        assert_ne!(Rejection::find(caused.as_ref()).unwrap().name(), "inside", "the outermost");
+    }
+}
+
 #[test]
 fn errors_read_at_three_in_the_morning() {
     let texts: Vec<_> = kinds().into_iter().map(|(kind, _)| rejection(kind).to_string()).collect();

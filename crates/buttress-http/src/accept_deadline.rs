@@ -10,9 +10,13 @@
 //!
 //! **It does not cut the call.** That is the business of a `TimeoutLayer` of `buttress-timeout`
 //! inside it, and even one with no limit of its own cuts at the ambient deadline. Only a request
-//! that has no time left when it comes is refused here, with
-//! [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded): the inner service is
-//! neither called nor asked whether it is ready.
+//! that has no time left when it comes, or when an inner service that was not ready becomes so, is
+//! refused here, with [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded): the
+//! inner service is not called, and in the first case not even asked whether it is ready.
+//!
+//! It stands outside any tower `Buffer`: there the ambient deadline ends, and only what is in the
+//! request's extensions goes on. [`SendDeadlineLayer`](crate::SendDeadlineLayer) reads it there, as
+//! does an `AcceptDeadlineLayer` inside the `Buffer`; a `TimeoutLayer` knows only of the ambient one.
 //!
 //! # Which deadline
 //!

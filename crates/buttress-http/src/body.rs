@@ -64,7 +64,10 @@ where
         // then, while the thread is panicking, and can tell that from being abandoned.
         let mut follower = this.follower.take();
         let deadline = follower.as_ref().and_then(Follower::deadline);
-        let end = match Deadline::scope(deadline, || body.as_mut().poll_frame(cx)) {
+        // Who cuts by this deadline says whose it was, and those inside leave it to him.
+        let enforces = follower.as_ref().is_some_and(Follower::enforces);
+        let under = if enforces { Deadline::enforce } else { Deadline::scope };
+        let end = match under(deadline, || body.as_mut().poll_frame(cx)) {
             Poll::Ready(Some(Ok(frame))) => {
                 if frame.is_trailers() || body.is_end_stream() {
                     settle(follower, End::Complete(Outcome::Success));

@@ -6,7 +6,20 @@
 //! has set, and of the [`Deadline`] in the request's extensions. A request that has none passes as
 //! it came.
 //!
-//! It does not cut the call: a `TimeoutLayer` outside does, and says when.
+//! It does not cut the call: a `TimeoutLayer` outside does, and says when. A gRPC client may, for
+//! some go by the `grpc-timeout` that they are to send: tonic's `Channel` ends the call then with an
+//! error of its own. What such a client fails with once that time is up is
+//! [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded), `called` being `true`, with
+//! the client's error as its cause. A *response* that says so, be it `DEADLINE_EXCEEDED` or the
+//! `CANCELLED` of a tonic server, passes as it came.
+//!
+//! # Where it stands
+//!
+//! Outside any tower `Buffer`, of which a tonic `Channel` has one, and in the task in which the call
+//! was made: on the far side of either there is no ambient deadline any more, and of
+//! `TimeoutLayer`, `Buffer`, `SendDeadlineLayer`, in this order, nothing is sent. What
+//! crosses is what the request carries in its extensions: this layer or an
+//! [`AcceptDeadlineLayer`](crate::AcceptDeadlineLayer) outside of the `Buffer` puts it there.
 //!
 //! # What is written
 //!
@@ -70,8 +83,9 @@
 //!
 //! # Events
 //!
-//! [`EventKind::Rejected`](buttress_core::EventKind::Rejected) for each request that is not sent.
-//! The [handle](SendDeadlineLayer::handle) counts them.
+//! [`EventKind::Rejected`](buttress_core::EventKind::Rejected) for each request that is not sent,
+//! and for each call that a gRPC client ended for its time was up. The
+//! [handle](SendDeadlineLayer::handle) counts both.
 //!
 //! [`Deadline`]: buttress_core::Deadline
 

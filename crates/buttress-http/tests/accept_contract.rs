@@ -281,3 +281,38 @@ async fn auto_traits_and_debug() {
     service.get_mut();
     assert!(format!("{:?}", service.get_ref()).starts_with("Probe"));
 }
+
+/// It cuts nothing, but what is ready only when the time is up is refused as what comes then is;
+/// and if the deadline is another's, it is his to say so.
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_refused() {
+    for (late, called) in [(0, true), (1, false)] {
+        let (probe, handle) = answers();
+        handle.set_readiness(Readiness::Pending);
+        let layer = AcceptDeadlineLayer::new();
+        let mut call = task::spawn(layer.layer(probe).call(saying(1_000)));
+        advance(SECOND).await;
+        assert_pending!(call.poll());
+        advance(Duration::from_millis(late)).await;
+        handle.set_readiness(Readiness::Ready);
+        assert!(call.is_woken());
+        let result = assert_ready!(call.poll());
+        assert_eq!((result.is_ok(), handle.calls()), (called, usize::from(called)));
+        if let Err(error) = result {
+            assert_eq!(kind(&error), &RejectionKind::DeadlineExceeded { called: false });
+        }
+        assert_eq!((layer.handle().snapshot().refused, handle.reserved()), (late, 0));
+    }
+
+    let (probe, handle) = answers();
+    handle.set_readiness(Readiness::Pending);
+    let layer = AcceptDeadlineLayer::new();
+    let outside = TimeoutLayer::builder().overall(SECOND).name("outside").build().unwrap();
+    let mut call = task::spawn(outside.layer(layer.layer(probe)).call(saying(1_000)));
+    assert_pending!(call.poll());
+    advance(SECOND * 2).await;
+    handle.set_readiness(Readiness::Ready);
+    let error = assert_ready!(call.poll()).unwrap_err();
+    assert_eq!(Rejection::find(error.as_ref()).unwrap().name(), "outside");
+    assert_eq!((handle.calls(), layer.handle().snapshot().refused), (0, 0));
+}

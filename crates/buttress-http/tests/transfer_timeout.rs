@@ -119,6 +119,19 @@ async fn readiness_counts_for_idle_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_not_sent() {
+    let (probe, handle) = Probe::new(|_: Sent| Reply::Now(Ok(Given::default())));
+    handle.set_readiness(Readiness::Pending);
+    let mut call = task::spawn(idle().layer(probe).call(request([Hang])));
+    assert_pending!(call.poll());
+    advance(SECOND * 2).await;
+    handle.set_readiness(Readiness::Ready);
+    let error = assert_ready!(call.poll()).unwrap_err();
+    assert_eq!(cut(&error), (Phase::Idle, SECOND));
+    assert_eq!((handle.calls(), handle.reserved()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn inner_errors_and_those_of_readiness_pass_untouched() {
     let (probe, handle) = Probe::new(|_: Sent| Reply::<Given>::Now(Err("inner".into())));
     let mut service = write().layer(probe);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Says how long a request may take in all; `None` leaves it to the layer's `overall`.
+/// Says how long a request may take in all; `None` leaves it to the layer's `overall`, and
+/// `Some(Duration::MAX)` is no limit at all, whatever `overall` is.
 ///
 /// A closure is one:
 ///

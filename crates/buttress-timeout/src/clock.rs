@@ -4,7 +4,8 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use buttress_core::{BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind};
@@ -15,15 +16,24 @@ use crate::{
     limits::{Bounds, Cause},
 };
 
+/// How long a call whose deadline is another's is left to him, once it is found to have passed.
+///
+/// He cuts in the very poll in which it is found, and needs no time at all. One who does not, for
+/// the call was moved away from under him or his thread is blocked in it, does not come later
+/// either: so there is no more of it than a timer needs to tell two moments apart.
+const GRACE: Duration = Duration::from_millis(2);
+
 /// The bounds of one call, and whom to tell when they are passed.
 pub(crate) struct Clock {
     bounds: Bounds,
     shared: Arc<Shared>,
+    // When the time of the one outside is up, whose deadline has passed.
+    grace: Option<Deadline>,
 }
 
 impl Clock {
     pub(crate) fn new(bounds: Bounds, shared: Arc<Shared>) -> Self {
-        Self { bounds, shared }
+        Self { bounds, shared, grace: None }
     }
 
     /// The deadline to scope, merged with the ambient one.
@@ -38,9 +48,52 @@ impl Clock {
 
     /// Whether the call is due by a deadline at which somebody outside ends it anyway, and says
     /// whose it was. Asked at each poll, for a call may go on elsewhere than where it began.
-    pub(crate) fn is_watched_outside(&self) -> bool {
+    fn is_watched_outside(&self) -> bool {
         self.bounds.cause() == Cause::Deadline
             && Deadline::enforced().is_some_and(|outside| Some(outside) <= self.bounds.due())
+    }
+
+    /// When the call is cut here, for who asks at `now`.
+    fn cut_at(&mut self, now: Instant) -> Option<Deadline> {
+        let due = self.bounds.due()?;
+        if !due.is_past_at(now) || !self.is_watched_outside() {
+            return Some(due);
+        }
+        // From now on, and not from when it was due: he may have been asked this late himself.
+        Some(*self.grace.get_or_insert_with(|| Deadline::after_instant(now, GRACE)))
+    }
+
+    /// Whether the call is to be cut.
+    fn is_over(&mut self) -> bool {
+        // The clock is read only where something bounds the call.
+        if self.bounds.due().is_none() {
+            return false;
+        }
+        let now = Instant::now();
+        self.cut_at(now).is_some_and(|at| at.is_past_at(now))
+    }
+
+    /// Waits until the call is to be cut.
+    pub(crate) fn poll_over(
+        &mut self,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let fired = timer.as_mut().poll(cx).is_ready();
+            // The clock as well as the timer: tokio lets no timer fire in a task that has used up
+            // its turn, as a call that is always busy does.
+            let now = Instant::now();
+            let Some(at) = self.cut_at(now) else { return Poll::Pending };
+            if at.is_past_at(now) || (fired && timer.deadline() >= at.instant()) {
+                return Poll::Ready(());
+            }
+            if !fired {
+                return Poll::Pending;
+            }
+            // It was set for the gap before a frame that came, or for what another has to cut.
+            timer.as_mut().reset(at.instant());
+        }
     }
 
     /// Cuts the call in this phase, now that it is due; `called` is whether the inner service had
@@ -88,35 +141,28 @@ impl Follower for TimeoutFollower {
         if read.is_none() && self.clock.due().is_none() {
             return Poll::Pending;
         }
-        let now = Instant::now();
         if let Some(read) = read {
             // The gap is the dependency's: it begins when the reader asks, however late.
-            self.clock.bounds.run_phase(read, now);
+            self.clock.bounds.run_phase(read, Instant::now());
         }
         let Some(due) = self.clock.due() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.instant())));
-        loop {
-            let fired = timer.as_mut().poll(cx).is_ready();
-            // The clock as well as the timer, as in the future.
-            if due.is_past_at(now) || (fired && timer.deadline() >= due.instant()) {
-                return Poll::Ready(self.cut());
-            }
-            if !fired {
-                return Poll::Pending;
-            }
-            // It was set for the gap before a frame that came.
-            timer.as_mut().reset(due.instant());
-        }
+        ready!(self.clock.poll_over(timer.as_mut(), cx));
+        Poll::Ready(self.cut())
     }
 
     fn part(&mut self) -> Option<BoxError> {
         self.clock.bounds.end_phase();
-        let late = self.clock.due().is_some_and(Deadline::is_past);
-        late.then(|| self.cut())
+        self.clock.is_over().then(|| self.cut())
     }
 
     fn deadline(&self) -> Option<Deadline> {
         self.clock.deadline()
+    }
+
+    /// A body that is due is cut, be it in a frame or where its reader waits for one.
+    fn enforces(&self) -> bool {
+        true
     }
 
     fn ended(self, _end: End<'_>) {}

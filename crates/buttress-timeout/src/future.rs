@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use buttress_core::{BoxError, Deadline, Follow, Phase, ReadyCall, Rejection};
@@ -70,22 +70,17 @@ where
         let mut ended = None;
         if let StateProj::Running { mut call, mut timer, clock, .. } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            ended = Some(match Deadline::enforce(clock.deadline(), || call.as_mut().poll(cx)) {
+            let due = clock.due();
+            let polled = Deadline::enforce(clock.deadline(), || call.as_mut().poll_until(due, cx));
+            ended = Some(match polled {
                 Poll::Ready(result) => Ok(result),
                 Poll::Pending => {
-                    let Some(due) = clock.due() else { return Poll::Pending };
-                    if clock.is_watched_outside() {
-                        return Poll::Pending;
-                    }
+                    let Some(due) = due else { return Poll::Pending };
                     if timer.is_none() {
                         timer.set(Some(sleep_until(due.instant())));
                     }
                     let timer = timer.as_pin_mut().expect("it was just set");
-                    // The clock as well as the timer: tokio lets no timer fire in a task that has
-                    // used up its turn, as a call that is always busy does.
-                    if timer.poll(cx).is_pending() && !due.is_past() {
-                        return Poll::Pending;
-                    }
+                    ready!(clock.poll_over(timer, cx));
                     Err(clock.cut(Phase::Response, call.called()))
                 }
             });

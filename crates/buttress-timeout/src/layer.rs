@@ -108,7 +108,9 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
     }
 
     /// Allows each request a time of its own, by a function of it; where it says `None`,
-    /// [`overall`](Self::overall) holds. A request that is allowed no time at all is refused.
+    /// [`overall`](Self::overall) holds. What it says comes in place of `overall`, be it shorter or
+    /// longer: `Some(Duration::MAX)` lifts the limit of such a request entirely. A deadline that came
+    /// with the call holds all the same. A request that is allowed no time at all is refused.
     /// Default: no difference between requests.
     pub fn per_request<B>(self, allowance: B) -> TimeoutLayerBuilder<P, B> {
         let Self { limits, reporter, protocol, allowance: _ } = self;

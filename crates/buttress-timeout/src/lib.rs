@@ -37,7 +37,7 @@
 //! | setting | default | why |
 //! |---|---|---|
 //! | [`overall`](TimeoutLayerBuilder::overall) | none | the right limit is the user's patience, which only the user of the layer knows |
-//! | [`per_request`](TimeoutLayerBuilder::per_request) | none | for routes that differ; falls back to `overall` |
+//! | [`per_request`](TimeoutLayerBuilder::per_request) | none | for routes that differ; falls back to `overall`, and `Some(Duration::MAX)` lifts it |
 //! | [`response`](TimeoutLayerBuilder::response) | none | bounded by `overall`; place it around the client |
 //! | [`read`](TimeoutLayerBuilder::read) | none | bounded by `overall`; needs a protocol with bodies |
 //! | [`protocol`](TimeoutLayerBuilder::protocol) | [`Plain`](buttress_core::Plain) | a value is over when it is returned; `Http` follows the body |

@@ -90,6 +90,18 @@ async fn readiness_of_the_connector_is_part_of_the_time_and_wakes() {
     assert_eq!(error.to_string(), "the probe is broken");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_is_ready_too_late_is_not_asked_to_connect() {
+    let (probe, handle) = Probe::new(|_: ()| Reply::Now(Ok(7)));
+    handle.set_readiness(Readiness::Pending);
+    let mut connecting = task::spawn(second().layer(probe).call(()));
+    assert_pending!(connecting.poll());
+    advance(Duration::from_secs(2)).await;
+    handle.set_readiness(Readiness::Ready);
+    let error = assert_ready!(connecting.poll()).unwrap_err();
+    assert_eq!((kind(&error), handle.calls(), handle.reserved()), (&CONNECT, 0, 0));
+}
+
 /// tokio lets no timer fire in a task that has used up its turn; and what is cut is told so by the
 /// deadline that it is dropped under.
 #[tokio::test(start_paused = true)]

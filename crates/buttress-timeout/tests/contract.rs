@@ -1,13 +1,20 @@
 //! tower's contract, kept towards the inner service and towards the caller.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
+use buttress_http::Http;
 use buttress_testkit::{
-    Probe, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits, assert_pending,
-    assert_ready, assert_service_traits, task,
+    Probe, Readiness, Recorder, Reply, ScriptedBody, assert_future_traits, assert_layer_traits,
+    assert_pending, assert_ready, assert_service_traits, task,
 };
 use buttress_timeout::TimeoutLayer;
+use http::Response;
 use tokio::time::{Instant, advance, sleep};
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt, buffer::BufferLayer, limit::ConcurrencyLimitLayer,
@@ -78,6 +85,37 @@ async fn drops_the_inner_future_at_the_deadline_and_not_later() {
     assert!(call.is_woken());
     assert!(assert_ready!(call.poll()).is_err());
     assert_eq!(handle.dropped(), 1, "while the outer future still exists");
+}
+
+/// What a limit on a phase cuts is dropped under a deadline that has passed: those inside know
+/// that they were cut. What comes in time sees no deadline at all, for it would outlive the phase.
+#[tokio::test(start_paused = true)]
+async fn a_phase_is_no_deadline_but_what_it_cuts_knows() {
+    struct Sees(Arc<Mutex<Vec<bool>>>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            let past = Deadline::current().is_some_and(Deadline::is_past);
+            self.0.lock().unwrap().push(past);
+        }
+    }
+    let millis = Duration::from_millis(10);
+    let layer = TimeoutLayer::builder().response(millis).protocol(Http::new()).build().unwrap();
+    for (head, cut) in [(0, false), (11, true)] {
+        let seen = Arc::<Mutex<Vec<bool>>>::default();
+        let shared = Arc::clone(&seen);
+        let inner = service_fn(move |_: ()| {
+            assert_eq!(Deadline::current(), None);
+            let inside = Sees(Arc::clone(&shared));
+            async move {
+                sleep(Duration::from_millis(head)).await;
+                drop(inside);
+                Ok::<_, Infallible>(Response::new(ScriptedBody::default()))
+            }
+        });
+        let result = layer.layer(inner).call(()).await;
+        assert_eq!(result.is_err(), cut);
+        assert_eq!(*seen.lock().unwrap(), [cut]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

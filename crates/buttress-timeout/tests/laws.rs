@@ -16,7 +16,10 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, advance, sleep},
 };
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{
+    Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, service_fn,
+    util::BoxService,
+};
 
 fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
@@ -233,12 +236,48 @@ async fn what_was_never_ready_was_never_called() {
     assert_eq!(handle.calls(), 0);
 }
 
+/// What becomes ready only when the time is up is not sent any more, whichever limit it was; at the
+/// very moment it is.
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_not_called() {
+    let second = Duration::from_secs(1);
+    let overall = TimeoutLayer::new(second).unwrap();
+    let response = TimeoutLayer::builder().response(second).build().unwrap();
+    let ambient = TimeoutLayer::builder().build().unwrap();
+    // Between the limit and what waits there may be layers that know of no deadline.
+    let concurrent = ConcurrencyLimitLayer::new(9);
+    let nested =
+        ServiceBuilder::new().layer(overall.clone()).layer(concurrent).layer(ambient.clone());
+    for late in [Duration::ZERO, second] {
+        let (probe, handle) = Probe::new(|_: ()| Reply::<()>::Never);
+        handle.set_readiness(Readiness::Pending);
+        let deadline = Some(Deadline::after(second));
+        let mut calls = [
+            BoxService::new(overall.layer(probe.clone())).call(()),
+            BoxService::new(response.layer(probe.clone())).call(()),
+            Deadline::scope(deadline, || BoxService::new(ambient.layer(probe.clone())).call(())),
+            BoxService::new(nested.service(probe)).call(()),
+        ]
+        .map(task::spawn);
+        for call in &mut calls {
+            assert_pending!(call.poll());
+        }
+        advance(second + late).await;
+        handle.set_readiness(Readiness::Ready);
+        let errors = calls.map(|mut call| assert_ready!(call.poll()).unwrap_err());
+        let called = late.is_zero();
+        assert_eq!((handle.calls(), handle.reserved()), (if called { 4 } else { 0 }, 0));
+        assert_eq!(kind(&errors[2]), &RejectionKind::DeadlineExceeded { called });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn never_is_no_deadline_and_a_tie_is_the_layers_own() {
     let current = service_fn(async |_: ()| Ok::<_, Infallible>(Deadline::current()));
     let never = TimeoutLayer::new(Duration::MAX).unwrap().layer(current);
     assert_eq!(never.oneshot(()).await.unwrap(), None);
     let by_request = TimeoutLayer::builder().per_request(|_: &()| Some(Duration::MAX));
+    let by_request = by_request.overall(Duration::from_secs(1));
     assert_eq!(by_request.build().unwrap().layer(current).oneshot(()).await.unwrap(), None);
 
     let (probe, _handle) = Probe::new(|_: ()| Reply::<()>::Never);

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,8 +11,9 @@ use std::{
 use buttress_core::{BoxError, Deadline, Phase, Rejection, RejectionKind};
 use buttress_http::Http;
 use buttress_testkit::{BodyStep, ScriptedBody};
-use buttress_timeout::{TimeoutHandle, TimeoutLayer};
+use buttress_timeout::{TimeoutLayer, TimeoutSnapshot};
 use http::Response;
+use http_body::Body;
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tokio::{
@@ -22,21 +22,21 @@ use tokio::{
 };
 use tower::{Layer, Service};
 
-/// What bounds a call, in milliseconds.
+/// The limits of a layer, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     overall: Option<u64>,
     response: Option<u64>,
     read: Option<u64>,
-    ambient: Option<u64>,
 }
 
-/// How long each phase of a call takes, in milliseconds.
+/// How long each phase of a call takes, in milliseconds, and what the last of its frames is.
 #[derive(Debug, Clone)]
 struct Call {
     ready: u64,
     head: u64,
     frames: Vec<Frame>,
+    last: Last,
 }
 
 /// How long the reader waits before asking for a frame, and the body before giving it.
@@ -46,60 +46,95 @@ struct Frame {
     gap: u64,
 }
 
-/// When and how a call ended, and how many frames its reader had by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// Data, and the body knows that it is the last.
+    Data,
+    Trailers,
+    /// None: that the body is over shows only when it is asked once more.
+    Nothing,
+}
+
+/// When a call ended, how many frames its reader had by then, and who cut it and by what; of
+/// several, the last is the one whose error the reader gets. Layers are counted from outside.
 #[derive(Debug, PartialEq, Eq)]
 struct Ending {
     at: u64,
     frames: usize,
-    how: How,
+    cut: Vec<(usize, Cut)>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum How {
-    Whole,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
     Refused,
     TimedOut(Phase),
     Exceeded { called: bool },
 }
 
+const NEVER: u64 = u64::MAX;
+
+/// The bounds of one layer in one call: the sooner of its limit on the whole and of what is
+/// outside, and whether that is its own.
+#[derive(Debug, Clone, Copy)]
+struct Whole {
+    due: u64,
+    own: bool,
+}
+
 /// The end of a call as the laws have it, computed and not simulated.
-fn oracle(limits: Limits, call: &Call) -> Ending {
-    const NEVER: u64 = u64::MAX;
-    let overall = limits.overall.unwrap_or(NEVER);
-    let ambient = limits.ambient.unwrap_or(NEVER);
-    let whole = overall.min(ambient);
-    let whole_cut = |called| {
-        if overall <= ambient { How::TimedOut(Phase::Overall) } else { How::Exceeded { called } }
+fn oracle(layers: &[Limits], ambient: Option<u64>, call: &Call) -> Ending {
+    let end = |at, frames, cut| Ending { at, frames, cut };
+    if ambient == Some(0) {
+        return end(0, 0, vec![(0, Cut::Refused)]);
+    }
+    let mut due = ambient.unwrap_or(NEVER);
+    let bounds = layers.iter().map(|limits| {
+        let own = limits.overall.filter(|own| *own <= due);
+        due = own.unwrap_or(due);
+        Whole { due, own: own.is_some() }
+    });
+    let wholes: Vec<_> = bounds.collect();
+    // A layer inside another is always ready, and so has been called.
+    let by_whole = |n: usize, at| match wholes[n] {
+        Whole { own: true, .. } => Some((n, Cut::TimedOut(Phase::Overall))),
+        // What is not its own it leaves to the one outside.
+        _ if n > 0 => None,
+        _ => Some((n, Cut::Exceeded { called: layers.len() > 1 || call.ready <= at })),
     };
-    if ambient == 0 {
-        return Ending { at: 0, frames: 0, how: How::Refused };
-    }
-    let response = limits.response.unwrap_or(NEVER);
+    // When the first limit passes, of the wholes and of those on a phase that began at `since`;
+    // and who cuts then or, if it was before `now`, now: the innermost whose own limit it is.
+    let next = |phase, limit: fn(&Limits) -> Option<u64>, since: u64, now: u64| {
+        let ends: Vec<_> = layers.iter().map(|l| limit(l).map_or(NEVER, |l| since + l)).collect();
+        let dues = || ends.iter().zip(&wholes).map(|(ends, whole)| *ends.min(&whole.due));
+        let at = dues().min().unwrap().max(now);
+        let cut = dues().enumerate().rev().filter(|(_, due)| *due <= at).find_map(|(n, due)| {
+            if due < wholes[n].due { Some((n, Cut::TimedOut(phase))) } else { by_whole(n, at) }
+        });
+        (at, cut)
+    };
     let mut now = call.ready + call.head;
-    if now > whole.min(response) {
-        let due = whole.min(response);
-        let how = if whole <= response {
-            whole_cut(call.ready <= due)
-        } else {
-            How::TimedOut(Phase::Response)
-        };
-        return Ending { at: due, frames: 0, how };
+    let (due, cut) = next(Phase::Response, |limits| limits.response, 0, 0);
+    if now > due {
+        return end(due, 0, cut.into_iter().collect());
     }
+    let mut cut_after_frame = Vec::new();
     for (frames, frame) in call.frames.iter().enumerate() {
         now += frame.pause;
-        // A frame that came at the end of the time or later was the last to come.
-        if frames > 0 && now - frame.pause >= whole {
-            return Ending { at: now, frames, how: whole_cut(true) };
+        if !cut_after_frame.is_empty() {
+            return end(now, frames, cut_after_frame);
         }
-        let due = limits.read.map_or(whole, |read| whole.min(now + read)).max(now);
+        let (due, cut) = next(Phase::Read, |limits| limits.read, now, now);
         if frame.gap > 0 && now + frame.gap > due {
-            let read_first = limits.read.is_some_and(|read| now + read < whole);
-            let how = if read_first { How::TimedOut(Phase::Read) } else { whole_cut(true) };
-            return Ending { at: due, frames, how };
+            return end(due, frames, cut.into_iter().collect());
         }
         now += frame.gap;
+        // A frame that came at the end of the time or later was the last to come. Each layer that
+        // it passes looks for itself.
+        let over = (0..layers.len()).rev().filter(|n| wholes[*n].due <= now);
+        cut_after_frame = over.filter_map(|n| by_whole(n, now)).collect();
     }
-    Ending { at: now, frames: call.frames.len(), how: How::Whole }
+    let frames = call.frames.len() - usize::from(call.last == Last::Nothing);
+    end(now, frames, Vec::new())
 }
 
 /// A service that becomes ready late, answers late, and has a body that comes late.
@@ -126,9 +161,19 @@ impl Service<()> for Late {
     }
 
     fn call(&mut self, _request: ()) -> Self::Future {
-        let steps = self.call.frames.iter().flat_map(|frame| {
+        let frames = self.call.frames.len();
+        let steps = self.call.frames.iter().enumerate().flat_map(|(n, frame)| {
             let wait = (frame.gap > 0).then(|| BodyStep::Wait(Duration::from_millis(frame.gap)));
-            wait.into_iter().chain([BodyStep::Data("x")])
+            let comes = match self.call.last {
+                // The body does not know that it is over, and needs not: after trailers it is.
+                Last::Trailers if n + 1 == frames => vec![
+                    BodyStep::Trailers("grpc-status", "0"),
+                    BodyStep::Wait(Duration::from_millis(1)),
+                ],
+                Last::Nothing if n + 1 == frames => vec![],
+                _ => vec![BodyStep::Data("x")],
+            };
+            wait.into_iter().chain(comes)
         });
         let body = ScriptedBody::new(steps);
         let head = Duration::from_millis(self.call.head);
@@ -141,10 +186,9 @@ impl Service<()> for Late {
     }
 }
 
-/// Makes the call for real, and says how it ended.
-async fn run(limits: Limits, call: &Call) -> (Ending, TimeoutHandle) {
+fn layer(n: usize, limits: Limits) -> TimeoutLayer<Http> {
     let millis = Duration::from_millis;
-    let mut builder = TimeoutLayer::builder().protocol(Http::new());
+    let mut builder = TimeoutLayer::builder().protocol(Http::new()).name(n.to_string());
     if let Some(overall) = limits.overall {
         builder = builder.overall(millis(overall));
     }
@@ -154,120 +198,133 @@ async fn run(limits: Limits, call: &Call) -> (Ending, TimeoutHandle) {
     if let Some(read) = limits.read {
         builder = builder.read(millis(read));
     }
-    let layer = builder.build().unwrap();
-    let mut service = layer.layer(Late { call: call.clone(), ready: None });
+    builder.build().unwrap()
+}
+
+/// Makes the call for real, and says how it ended for its reader.
+async fn run<S, B>(mut service: S, layers: &[Limits], ambient: Option<u64>, call: &Call) -> Ending
+where
+    S: Service<(), Response = Response<B>, Error = BoxError>,
+    B: Body<Error = BoxError> + Unpin,
+{
     let start = Instant::now();
-    let ambient = limits.ambient.map(|ambient| Deadline::after(millis(ambient)));
+    let ambient = ambient.map(|ambient| Deadline::after(Duration::from_millis(ambient)));
     let calling = Deadline::scope(ambient, || service.call(()));
     let mut frames = 0;
-    let result: Result<(), BoxError> = async {
+    let result: Result<Instant, BoxError> = async {
         let mut body = calling.await?.into_body();
         for frame in &call.frames {
-            if frame.pause > 0 {
-                sleep(millis(frame.pause)).await;
+            sleep(Duration::from_millis(frame.pause)).await;
+            if let Some(frame) = body.frame().await {
+                frame?;
+                frames += 1;
             }
-            body.frame().await.expect("a frame or an error")?;
-            frames += 1;
         }
-        assert!(body.frame().await.is_none());
-        Ok(())
+        let ended = Instant::now();
+        assert!(body.frame().await.is_none(), "no limit holds any more");
+        Ok(ended)
     }
     .await;
-    let how = match result {
-        Ok(()) => How::Whole,
-        Err(error) => match Rejection::find(error.as_ref()).expect("a rejection").kind() {
+    let ended = *result.as_ref().unwrap_or(&Instant::now());
+    let cut = result.err().map(|error| {
+        let rejection = Rejection::find(error.as_ref()).expect("a rejection");
+        let by = rejection.name().parse::<usize>().unwrap();
+        let cut = match rejection.kind() {
             RejectionKind::TimedOut { phase, limit } => {
                 let limit = Some(u64::try_from(limit.as_millis()).unwrap());
                 let own = match phase {
-                    Phase::Overall => limits.overall,
-                    Phase::Response => limits.response,
-                    Phase::Read => limits.read,
+                    Phase::Overall => layers[by].overall,
+                    Phase::Response => layers[by].response,
+                    Phase::Read => layers[by].read,
                     other => panic!("no limit on {other}"),
                 };
                 assert_eq!(limit, own, "the limit that is told is that of {phase}");
-                How::TimedOut(*phase)
+                Cut::TimedOut(*phase)
             }
             RejectionKind::DeadlineExceeded { called: false } if start == Instant::now() => {
-                How::Refused
+                Cut::Refused
             }
-            RejectionKind::DeadlineExceeded { called } => How::Exceeded { called: *called },
+            RejectionKind::DeadlineExceeded { called } => Cut::Exceeded { called: *called },
             other => panic!("{other}"),
-        },
+        };
+        (by, cut)
+    });
+    let at = u64::try_from((ended - start).as_millis()).unwrap();
+    Ending { at, frames, cut: cut.into_iter().collect() }
+}
+
+/// What one layer counts when these were cut.
+fn counted(n: usize, cut: &[(usize, Cut)]) -> [u64; 5] {
+    let count = |counts: fn(&Cut) -> bool| {
+        cut.iter().filter(|(by, cut)| *by == n && counts(cut)).count() as u64
     };
-    let at = u64::try_from(start.elapsed().as_millis()).unwrap();
-    (Ending { at, frames, how }, layer.handle())
+    [
+        count(|cut| *cut == Cut::Refused),
+        count(|cut| matches!(cut, Cut::Exceeded { .. })),
+        count(|cut| *cut == Cut::TimedOut(Phase::Overall)),
+        count(|cut| *cut == Cut::TimedOut(Phase::Response)),
+        count(|cut| *cut == Cut::TimedOut(Phase::Read)),
+    ]
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = || prop::option::of(1..60_u64);
-    (limit(), limit(), limit(), prop::option::of(0..60_u64))
-        .prop_map(|(overall, response, read, ambient)| Limits { overall, response, read, ambient })
+    (limit(), limit(), limit()).prop_map(|(overall, response, read)| Limits {
+        overall,
+        response,
+        read,
+    })
 }
 
 fn call() -> impl Strategy<Value = Call> {
     let moment = || prop_oneof![Just(0), 0..30_u64];
     let frame = (moment(), moment()).prop_map(|(pause, gap)| Frame { pause, gap });
-    (moment(), moment(), prop::collection::vec(frame, 0..5))
-        .prop_map(|(ready, head, frames)| Call { ready, head, frames })
+    let last = prop_oneof![Just(Last::Data), Just(Last::Trailers), Just(Last::Nothing)];
+    (moment(), moment(), prop::collection::vec(frame, 0..5), last).prop_map(
+        |(ready, head, mut frames, mut last)| {
+            match frames.last_mut() {
+                // A body that has nothing to wait for knows that it is over.
+                Some(frame) if last == Last::Nothing => frame.gap = frame.gap.max(1),
+                Some(_) => {}
+                None => last = Last::Data,
+            }
+            Call { ready, head, frames, last }
+        },
+    )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     /// However the time is shared out between readiness, head, frames and reader, the call ends
-    /// when the oracle says, with what it says, and is counted as that.
+    /// when the oracle says, by whom and with what it says, and is counted as that, and by nobody
+    /// else.
     #[test]
-    fn ends_when_and_how_the_oracle_says(limits in limits(), call in call()) {
+    fn ends_when_and_how_the_oracle_says(
+        layers in prop::collection::vec(limits(), 1..=2),
+        ambient in prop::option::of(0..60_u64),
+        call in call(),
+    ) {
         let rt = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         rt.block_on(async {
-            let (ending, handle) = run(limits, &call).await;
-            let expected = oracle(limits, &call);
-            prop_assert_eq!(&ending, &expected);
-            let counts = handle.snapshot();
-            let counted = [
-                counts.refused, counts.deadline, counts.overall, counts.response, counts.read,
-            ];
-            let one = |how| u64::from(expected.how == how);
-            let exceeded = u64::from(matches!(expected.how, How::Exceeded { .. }));
-            prop_assert_eq!(counted, [
-                one(How::Refused),
-                exceeded,
-                one(How::TimedOut(Phase::Overall)),
-                one(How::TimedOut(Phase::Response)),
-                one(How::TimedOut(Phase::Read)),
-            ]);
+            let built: Vec<_> = layers.iter().enumerate().map(|(n, l)| layer(n, *l)).collect();
+            let late = Late { call: call.clone(), ready: None };
+            let ending = match &built[..] {
+                [inner] => run(inner.layer(late), &layers, ambient, &call).await,
+                [outer, inner] => run(outer.layer(inner.layer(late)), &layers, ambient, &call).await,
+                _ => unreachable!("one or two"),
+            };
+            let expected = oracle(&layers, ambient, &call);
+            let told: Vec<_> = expected.cut.last().copied().into_iter().collect();
+            prop_assert_eq!((ending.at, ending.frames), (expected.at, expected.frames));
+            prop_assert_eq!(ending.cut, told);
+            for (n, layer) in built.iter().enumerate() {
+                let TimeoutSnapshot { refused, deadline, overall, response, read, .. } =
+                    layer.handle().snapshot();
+                let counts = [refused, deadline, overall, response, read];
+                prop_assert_eq!(counts, counted(n, &expected.cut), "layer {}", n);
+            }
             Ok(())
         })?;
-    }
-}
-
-/// What a limit on a phase cuts is dropped under a deadline that has passed: those inside know
-/// that they were cut. What comes in time sees no deadline at all, for it would outlive the phase.
-#[tokio::test(start_paused = true)]
-async fn a_phase_is_no_deadline_but_what_it_cuts_knows() {
-    struct Sees(Arc<Mutex<Vec<bool>>>);
-    impl Drop for Sees {
-        fn drop(&mut self) {
-            let past = Deadline::current().is_some_and(Deadline::is_past);
-            self.0.lock().unwrap().push(past);
-        }
-    }
-    let millis = Duration::from_millis(10);
-    let layer = TimeoutLayer::builder().response(millis).protocol(Http::new()).build().unwrap();
-    for (head, cut) in [(0, false), (11, true)] {
-        let seen = Arc::<Mutex<Vec<bool>>>::default();
-        let shared = Arc::clone(&seen);
-        let inner = tower::service_fn(move |_: ()| {
-            assert_eq!(Deadline::current(), None);
-            let inside = Sees(Arc::clone(&shared));
-            async move {
-                sleep(Duration::from_millis(head)).await;
-                drop(inside);
-                Ok::<_, Infallible>(Response::new(ScriptedBody::default()))
-            }
-        });
-        let result = layer.layer(inner).call(()).await;
-        assert_eq!(result.is_err(), cut);
-        assert_eq!(*seen.lock().unwrap(), [cut]);
     }
 }

@@ -3,16 +3,18 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Deadline, Follow, ReadyCall, Rejection};
 use http::Response;
 use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
+use tokio::time::Instant;
 use tower_service::Service;
 
-use super::DeadlineFollower;
+use super::{DeadlineFollower, layer::Shared};
 use crate::{Followed, Http};
 
 /// The future of [`AcceptDeadline`](super::AcceptDeadline).
@@ -28,14 +30,21 @@ enum State<S: Service<Req>, Req> {
         #[pin]
         call: ReadyCall<S, Req>,
         deadline: Option<Deadline>,
+        // Whom to tell of a refusal: none once there is no occasion for one.
+        door: Option<Arc<Shared>>,
     },
     Refused(Rejection),
     Done,
 }
 
 impl<S: Service<Req>, Req> ResponseFuture<S, Req> {
-    pub(super) fn new(call: ReadyCall<S, Req>, deadline: Option<Deadline>) -> Self {
-        Self { state: State::Running { call, deadline } }
+    pub(super) fn new(
+        call: ReadyCall<S, Req>,
+        deadline: Option<Deadline>,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let door = (!call.called() && deadline.is_some()).then(|| Arc::clone(shared));
+        Self { state: State::Running { call, deadline, door } }
     }
 
     pub(super) fn refused(rejection: Rejection) -> Self {
@@ -66,14 +75,29 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         let mut ended = None;
-        if let StateProj::Running { call, deadline } = state.as_mut().project() {
-            ended = Some(ready!(Deadline::scope(*deadline, || call.poll(cx))));
+        if let StateProj::Running { mut call, deadline, door } = state.as_mut().project() {
+            // That one which somebody outside enforces has passed is his to say.
+            let own = deadline.filter(|own| Deadline::enforced().is_none_or(|his| *own < his));
+            match Deadline::scope(*deadline, || call.as_mut().poll_until(own, cx)) {
+                Poll::Ready(result) => ended = Some(Ok(result)),
+                Poll::Pending => {
+                    // No timer wakes a call that waits, and none needs to: it is not cut here, but
+                    // not sent either when its time is up.
+                    let door = door.as_ref().filter(|_| !call.called());
+                    let Some((own, door)) = own.zip(door) else { return Poll::Pending };
+                    if own.instant() >= Instant::now() {
+                        return Poll::Pending;
+                    }
+                    ended = Some(Err(Arc::clone(door)));
+                }
+            }
         }
         Poll::Ready(match (state.end(), ended) {
-            (StateOwned::Running { deadline, .. }, Some(Ok(response))) => {
+            (_, Some(Err(door))) => Err(door.refuse().into()),
+            (StateOwned::Running { deadline, .. }, Some(Ok(Ok(response)))) => {
                 Ok(Http::new().follow(response, DeadlineFollower::new(deadline)))
             }
-            (StateOwned::Running { .. }, Some(Err(error))) => Err(error.into()),
+            (StateOwned::Running { .. }, Some(Ok(Err(error)))) => Err(error.into()),
             (StateOwned::Refused(rejection), _) => Err(rejection.into()),
             _ => panic!("ResponseFuture polled after it completed"),
         })

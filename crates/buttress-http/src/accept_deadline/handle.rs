@@ -39,7 +39,8 @@ impl AcceptDeadlineHandle {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AcceptDeadlineSnapshot {
-    /// Requests refused at the door, for they had no time left when they came.
+    /// Requests refused at the door, for they had no time left when they came, or when the inner
+    /// service was ready for them.
     pub refused: u64,
     /// Values of headers that were invalid, and ignored.
     pub ignored: u64,

@@ -78,7 +78,7 @@ where
         }
         let inner = &mut self.inner;
         let call = Deadline::scope(deadline, || ReadyCall::start(inner, request));
-        ResponseFuture::new(call, deadline)
+        ResponseFuture::new(call, deadline, &self.shared)
     }
 }
 

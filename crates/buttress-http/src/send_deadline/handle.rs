@@ -10,7 +10,7 @@ use std::{
 
 use super::layer::Shared;
 
-/// Reads the count of a [`SendDeadlineLayer`](super::SendDeadlineLayer), of all its services
+/// Reads the counts of a [`SendDeadlineLayer`](super::SendDeadlineLayer), of all its services
 /// together.
 #[derive(Clone)]
 pub struct SendDeadlineHandle {
@@ -27,24 +27,31 @@ impl SendDeadlineHandle {
         self.shared.reporter.name()
     }
 
-    /// The count since the layer was built.
+    /// The counts since the layer was built.
+    ///
+    /// Each count is exact; they are not read in one moment.
     pub fn snapshot(&self) -> SendDeadlineSnapshot {
         self.shared.counts.snapshot()
     }
 }
 
-/// How many requests a [`SendDeadlineLayer`](super::SendDeadlineLayer) has not sent.
+/// How many calls a [`SendDeadlineLayer`](super::SendDeadlineLayer) has refused, and how many ended
+/// by what it sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendDeadlineSnapshot {
     /// Requests that were refused, for they had no time left when they were to be sent.
     pub refused: u64,
+    /// gRPC calls that the client ended with an error of its own when the time was up that was
+    /// sent with them.
+    pub late: u64,
 }
 
-/// The count behind the snapshot. A call that goes well does not touch it.
+/// The counts behind the snapshot. A call that goes well touches none of them.
 #[derive(Default)]
 pub(super) struct Counts {
     refused: AtomicU64,
+    late: AtomicU64,
 }
 
 impl Counts {
@@ -52,8 +59,13 @@ impl Counts {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn snapshot(&self) -> SendDeadlineSnapshot {
-        SendDeadlineSnapshot { refused: self.refused.load(Ordering::Relaxed) }
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        SendDeadlineSnapshot { refused: read(&self.refused), late: read(&self.late) }
     }
 }
 

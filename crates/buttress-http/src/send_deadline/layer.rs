@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use buttress_core::{ConfigError, Observer, Rejection, RejectionKind, Reporter};
+use buttress_core::{
+    BoxError, ConfigError, EventKind, Observer, Rejection, RejectionKind, Reporter,
+};
 use tower_layer::Layer;
 
 use super::{SendDeadline, SendDeadlineHandle, handle::Counts};
@@ -35,6 +37,15 @@ impl Shared {
         self.counts.refused();
         self.reporter.reject(RejectionKind::DeadlineExceeded { called: false })
     }
+
+    /// Tells of a call that was ended by the time it was sent with.
+    pub(super) fn late(&self, cause: BoxError) -> Rejection {
+        self.counts.late();
+        let kind = RejectionKind::DeadlineExceeded { called: true };
+        let rejection = self.reporter.rejection(kind).with_cause(cause);
+        self.reporter.report(EventKind::Rejected(&rejection));
+        rejection
+    }
 }
 
 impl SendDeadlineLayer {
@@ -51,7 +62,7 @@ impl SendDeadlineLayer {
         }
     }
 
-    /// The handle by which the layer's count is read.
+    /// The handle by which the layer's counts are read.
     pub fn handle(&self) -> SendDeadlineHandle {
         SendDeadlineHandle::new(Arc::clone(&self.shared))
     }

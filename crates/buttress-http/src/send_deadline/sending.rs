@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{headers, layer::Shared};
+use crate::grpc;
 
 /// A service that writes the headers when it is called, which is when the inner one is ready: only
 /// then is it known what remains.
@@ -43,23 +44,45 @@ where
 
     fn call(&mut self, outgoing: Outgoing<B>) -> Self::Future {
         let Outgoing { mut request, deadline } = outgoing;
+        let mut told = None;
         if let Some(deadline) = deadline {
-            let remaining = deadline.remaining_at(Instant::now());
-            let headers = request.headers_mut();
-            if headers::write(headers, self.shared.header(), remaining).is_none() {
+            let (now, headers) = (Instant::now(), request.headers_mut());
+            let remaining = deadline.remaining_at(now);
+            let Some(said) = headers::write(headers, self.shared.header(), remaining) else {
                 // Gives back the readiness that was claimed and is not used.
                 self.inner = self.inner.clone();
                 return Sent::Refused(Some(self.shared.refuse()));
-            }
+            };
+            told = grpc::is_grpc(headers).then(|| Told {
+                until: Deadline::after_instant(now, said),
+                shared: Arc::clone(&self.shared),
+            });
         }
-        Sent::Called(self.inner.call(request))
+        Sent::Called(self.inner.call(request), told)
+    }
+}
+
+/// What a gRPC client was told, which may end the call by it: tonic's does.
+pub(super) struct Told {
+    /// When the time in the header is up, which was rounded: not later than the deadline.
+    until: Deadline,
+    shared: Arc<Shared>,
+}
+
+impl Told {
+    /// The error of the call, which may be only the client's way to say that the time is up.
+    fn name(&self, error: BoxError) -> BoxError {
+        if !self.until.is_past() || Rejection::find(error.as_ref()).is_some() {
+            return error;
+        }
+        self.shared.late(error).into()
     }
 }
 
 /// What became of a request when it was to be handed over.
 #[pin_project(project = SentProj)]
 pub(super) enum Sent<F> {
-    Called(#[pin] F),
+    Called(#[pin] F, Option<Told>),
     Refused(Option<Rejection>),
 }
 
@@ -72,7 +95,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            SentProj::Called(future) => future.poll(cx).map_err(Into::into),
+            SentProj::Called(future, told) => future.poll(cx).map_err(|error| {
+                let error = error.into();
+                match told {
+                    Some(told) => told.name(error),
+                    None => error,
+                }
+            }),
             SentProj::Refused(rejection) => {
                 let rejection = rejection.take().expect("ResponseFuture polled after it completed");
                 Poll::Ready(Err(rejection.into()))

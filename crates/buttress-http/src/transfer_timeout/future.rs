@@ -57,7 +57,7 @@ where
         let mut ended = None;
         if let StateProj::Running { call, mut timer, watch } = state.as_mut().project() {
             // The call first: a result that is ready in the same poll as the timer wins.
-            ended = Some(match call.poll(cx) {
+            ended = Some(match call.poll_until(watch.due_unsent(), cx) {
                 Poll::Ready(result) => Ok(result),
                 Poll::Pending => Err(ready!(watch.poll_cut(&mut timer, cx))),
             });

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{Rejection, RejectionKind};
+use buttress_core::{Deadline, Rejection, RejectionKind};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
@@ -37,6 +37,11 @@ impl Watch {
     /// Looks at both sides.
     pub(super) fn look(&self, now: Instant) -> Look {
         self.shared.limits.look(now, self.upload.read(), self.moved)
+    }
+
+    /// When a call is due whose request has not been handed over.
+    pub(super) fn due_unsent(&self) -> Option<Deadline> {
+        self.shared.limits.idle.map(|limit| Deadline::after_instant(self.moved, limit))
     }
 
     /// Waits for the call to be due.

@@ -58,7 +58,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let connecting = this.connecting.as_mut().expect("ConnectFuture polled after it completed");
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
+        let due = this.limit.map(|limit| limit.due);
+        if let Poll::Ready(connected) = connecting.as_mut().poll_until(due, cx) {
             this.connecting = None;
             return Poll::Ready(connected.map_err(Into::into));
         }
