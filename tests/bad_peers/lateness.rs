@@ -60,6 +60,7 @@ async fn watch_until_dropped(seen: &Weak<AtomicU64>) {
 
 /// A layer that blocks its thread has no excuse in the timers that it keeps from firing there: they
 /// are not those that are watched.
+#[expect(clippy::disallowed_methods, reason = "that the thread is blocked is the question")]
 #[tokio::test]
 async fn it_watches_also_while_this_thread_is_blocked() {
     let lateness = Lateness::watch();
