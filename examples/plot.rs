@@ -111,7 +111,7 @@ impl Panel<'_> {
             .x_desc(self.x)
             .y_desc(self.y)
             .x_label_formatter(&f64::to_string)
-            .y_label_formatter(&f64::to_string)
+            .y_label_formatter(&|y| self.label(*y))
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
             .label_style(("sans-serif", 13))
@@ -126,6 +126,14 @@ impl Panel<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The label of a line across. Where such lines draw together up to a power of ten, so would
+    /// their labels.
+    fn label(&self, y: f64) -> String {
+        let label = y.to_string();
+        let roomy = !self.logarithmic || label.starts_with(['1', '2', '5']);
+        if roomy { label } else { String::new() }
     }
 
     /// Beside the drawing: over it, they would hide what it shows.
