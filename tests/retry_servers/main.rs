@@ -118,7 +118,7 @@ async fn an_answer_that_comes_early_is_not_repeated() {
     let body = UnsyncBoxBody::new(StreamBody::new(stalls));
     let response = send(&replaying(Speaks::H1, &told), put(&server.uri, body)).await;
     assert_eq!((response.status(), server.requests()), (StatusCode::SERVICE_UNAVAILABLE, 1));
-    assert_eq!(told.gave_up(), ["the answer came while the body was being sent"]);
+    assert_eq!(told.gave_up(), ["the body was still being sent"]);
 }
 
 /// What was sent is sent again, and then the rest, which was not lost.

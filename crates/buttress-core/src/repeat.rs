@@ -51,7 +51,8 @@ pub enum Repeatability {
 pub enum Obstacle {
     /// The body was larger than what is kept of it.
     TooLarge,
-    /// The answer came while the body was still being sent.
+    /// The body was still being sent: the answer came early, or the attempt that failed has not let
+    /// go of it.
     StillSending,
     /// The body itself broke off.
     BrokenOff,
@@ -80,7 +81,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "the body is too large to repeat",
-            Self::StillSending => "the answer came while the body was being sent",
+            Self::StillSending => "the body was still being sent",
             Self::BrokenOff => "the body broke off",
         })
     }

@@ -8,13 +8,16 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Response, Version};
+use http::{HeaderMap, Response, Version, header::CONNECTION};
 use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 
 /// The most that is read: a page that says why, and no more than a connection takes to make.
 const MOST_BYTES: usize = 16 * 1024;
+
+/// What a frame counts for at the least.
+const LEAST_FRAME: usize = 64;
 
 /// The longest that is read for. What comes with the head is here by then; what does not would
 /// keep its place in a bulkhead for longer than a new connection takes.
@@ -23,8 +26,8 @@ const LONGEST: Duration = Duration::from_millis(50);
 /// Reads the short rest of a response, so that its connection can be used again.
 ///
 /// Over HTTP/1 a connection whose response was not read to its end must be closed. So the rest is
-/// read, if it may be at most 16 KiB, for at most 50 ms; then it is dropped, as it is at once over
-/// HTTP/2, where the stream alone is closed.
+/// read, if it may be at most 16 KiB, for at most 50 ms; then it is dropped, as it is at once where
+/// the connection is closed in any case, and over HTTP/2, where the stream alone is closed.
 #[pin_project]
 pub struct Discarding<B> {
     #[pin]
@@ -39,10 +42,19 @@ pub struct Discarding<B> {
 pub(crate) fn response<B: Body>(response: Response<B>) -> Option<Discarding<B>> {
     let body = response.body();
     let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-    let reads = response.version() <= Version::HTTP_11
+    let reads = response.version() == Version::HTTP_11
+        && !closes(response.headers())
         && !body.is_end_stream()
         && body.size_hint().lower() <= most;
     reads.then(|| Discarding { body: response.into_body(), left: MOST_BYTES, timer: None })
+}
+
+/// Whether the connection is closed in any case.
+fn closes(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    options
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 impl<B: Body> Future for Discarding<B> {
@@ -52,7 +64,8 @@ impl<B: Body> Future for Discarding<B> {
         let mut this = self.project();
         while let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) {
             let Some(Ok(frame)) = frame else { return Poll::Ready(()) };
-            let size = frame.data_ref().map(Buf::remaining);
+            // One that holds next to nothing costs all the same: there may be any number of them.
+            let size = frame.data_ref().map(|data| data.remaining().max(LEAST_FRAME));
             let left = size.and_then(|size| this.left.checked_sub(size));
             // Trailers are the end, too.
             let Some(left) = left.filter(|_| !this.body.is_end_stream()) else {

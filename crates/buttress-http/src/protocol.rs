@@ -69,6 +69,15 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 ///
 /// Each attempt carries its [`Attempt`] in its extensions.
 ///
+/// An answer that comes while a [`ReplayBody`](crate::ReplayBody) is still being sent is not followed
+/// by another attempt; a body that is cloned as a whole goes again.
+///
+/// # What it costs
+///
+/// Three allocations for the [`Attempt`], and for the copy of a request that may be repeated those of
+/// its headers, its URI and its body: three more for one with a host and a header. A request without
+/// headers whose body is empty has nothing to copy.
+///
 /// # What becomes of a response that is replaced
 ///
 /// It is dropped, over HTTP/1 after a short rest was [read](Discarding).
@@ -108,7 +117,9 @@ impl Http {
     /// ```
     ///
     /// Look at the error itself, not at what it carries inside: what it wraps may come from a
-    /// service that had done something before.
+    /// service that had done something before. And what stands inside the retry must be the client:
+    /// a handler that first did something, and then passed on the error of a client of its own,
+    /// would do it again.
     pub const fn unsent(mut self, proves: fn(&(dyn Error + 'static)) -> bool) -> Self {
         self.unsent = Some(proves);
         self

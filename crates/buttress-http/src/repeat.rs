@@ -67,14 +67,15 @@ pub(crate) fn has_key(headers: &HeaderMap) -> bool {
 /// are empty can be made anew. Of those that are not, two types are known: the one that clients hold
 /// their small bodies in, and the one that is made to be sent again.
 fn body<B: Body + Default + 'static>(body: &B) -> Option<B> {
+    let known: &dyn Any = body;
+    // First, for one that was read is at its end, and not empty.
+    if let Some(replay) = known.downcast_ref::<ReplayBody>() {
+        return same(replay.clone());
+    }
     if body.is_end_stream() {
         return Some(B::default());
     }
-    let body: &dyn Any = body;
-    if let Some(replay) = body.downcast_ref::<ReplayBody>() {
-        return same(replay.clone());
-    }
-    same(body.downcast_ref::<Full<Bytes>>()?.clone())
+    same(known.downcast_ref::<Full<Bytes>>()?.clone())
 }
 
 /// Why a copy can not be sent, now that the attempt has ended which it is a copy of.

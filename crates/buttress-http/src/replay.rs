@@ -41,7 +41,8 @@
 //!
 //! # Rules
 //!
-//! - **Nothing is read ahead.** A part is kept when it is sent. The parts are shared, not copied.
+//! - **Nothing is read ahead.** A part is copied when it is sent, and only if another attempt may
+//!   follow.
 //! - **What another attempt sends** is the same bytes and the same trailers, after the same hints of
 //!   the length; not necessarily in the same parts. An attempt that broke off in the midst of the
 //!   body is no obstacle: what was sent is sent again, and then the rest.

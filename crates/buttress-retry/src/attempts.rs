@@ -3,10 +3,10 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use buttress_core::{
-    Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Outcome,
-    ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
+    Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Obstacle,
+    Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
@@ -14,6 +14,11 @@ use crate::{
     decision::{Decision, Failed},
     service::Spare,
 };
+
+/// How long, and how often, a body is waited for that the attempt before has not let go of. Clients
+/// tell of a broken connection a moment before they drop what they were sending over it.
+const LINGER: Duration = Duration::from_millis(5);
+const MOST_LINGERS: u32 = 10;
 
 /// What is known of the attempts of one call, across them.
 pub(crate) struct Attempts<S, Req, P> {
@@ -33,6 +38,8 @@ pub(crate) struct Attempts<S, Req, P> {
     backoff: Option<Duration>,
     /// The error of the attempt before, for the case that the next one is not even sent.
     error: Option<BoxError>,
+    /// How often the body was waited for.
+    lingered: u32,
 }
 
 /// The way to the next attempt.
@@ -44,6 +51,14 @@ pub(crate) struct Wait<D> {
     pub(crate) discarding: Option<Pin<Box<D>>>,
 }
 
+/// What comes after a wait.
+pub(crate) enum Next<S: Service<Req>, Req, D> {
+    /// The attempt, and what ends it if it is not even sent by the deadline.
+    Attempt(ReadyCall<S, Req>, Option<Pin<Box<Sleep>>>),
+    /// Another wait.
+    Wait(Wait<D>),
+}
+
 impl<S, Req, P> Attempts<S, Req, P> {
     pub(crate) fn first(
         copy: Option<Repeated<Req>>,
@@ -53,8 +68,8 @@ impl<S, Req, P> Attempts<S, Req, P> {
         spare: Arc<Spare<S>>,
         protocol: P,
     ) -> Self {
-        let (backoff, error) = (None, None);
-        Self { spare, protocol, budget, deadline, current: 1, of, copy, backoff, error }
+        let (current, backoff, error, lingered) = (1, None, None, 0);
+        Self { spare, protocol, budget, deadline, current, of, copy, backoff, error, lingered }
     }
 
     /// The number of the attempt under way, or of the last one, from 1.
@@ -62,11 +77,32 @@ impl<S, Req, P> Attempts<S, Req, P> {
         self.current
     }
 
+    /// Until when an attempt is to be sent that was not sent at once.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
     /// What the call comes to when an attempt could not be sent for want of readiness. A service
     /// that can not become ready is of no more use, and nor are its clones: what the dependency
     /// itself said is worth more.
     pub(crate) fn unready(&mut self, unready: BoxError) -> BoxError {
+        self.copy = None;
         self.error.take().unwrap_or(unready)
+    }
+
+    /// What the call comes to when its time is up before the next attempt was sent.
+    pub(crate) fn overdue(&mut self) -> BoxError {
+        self.give_up(GaveUp::Deadline);
+        let late = RejectionKind::DeadlineExceeded { called: true };
+        let reporter = &self.spare.shared.reporter;
+        self.error.take().unwrap_or_else(|| reporter.reject(late).into())
+    }
+
+    fn give_up(&mut self, why: GaveUp) {
+        // It may hold what the attempt that was made still sends.
+        self.copy = None;
+        let attempts = self.current;
+        self.spare.shared.reporter.report(EventKind::GaveUp { attempts, why });
     }
 
     fn budget(&self) -> Option<&RetryBudget> {
@@ -93,6 +129,7 @@ where
             budget.deposit();
         }
         if judgement.retry == Retry::Never {
+            self.copy = None;
             return Err(result);
         }
         let (delay, paid) = match self.decide(judgement, result.is_ok()) {
@@ -105,16 +142,15 @@ where
         let attempt = self.current;
         let cause = result.as_ref().err().map(|error| error.as_ref() as _);
         self.spare.shared.reporter.report(EventKind::Retrying { attempt, delay, cause });
-        let mut discarding = None;
-        match result {
+        let discarding = match result {
             // Gone before the wait, but for a short rest that may be worth its connection: that is
-            // free for others in the meantime. Without a wait there is no time for that.
-            Ok(response) if !delay.is_zero() => {
-                discarding = self.protocol.discard(response).map(Box::pin);
+            // free for others in the meantime.
+            Ok(response) => self.protocol.discard(response).map(Box::pin),
+            Err(error) => {
+                self.error = Some(error);
+                None
             }
-            Ok(_) => {}
-            Err(error) => self.error = Some(error),
-        }
+        };
         Ok(Wait { delay, paid, discarding })
     }
 
@@ -142,16 +178,20 @@ where
             copy: self.copy.as_ref().map(|copy| copy.when),
             previous: self.backoff,
         };
-        let (shared, now) = (&self.spare.shared, Instant::now());
-        let (delay, backoff) =
-            match shared.policy.decide(&failed, self.deadline, now, &shared.randomness) {
-                Decision::Stop(why) => return Err(why),
-                Decision::Retry { delay, backoff } => (delay, backoff),
-            };
-        let copy = self.copy.as_mut().map(|copy| &mut copy.request);
-        if let Some(obstacle) = copy.and_then(|copy| self.protocol.obstacle(copy, answered)) {
-            return Err(GaveUp::Obstacle(obstacle));
+        let shared = &self.spare.shared;
+        let decision =
+            shared.policy.decide(&failed, self.deadline, Instant::now(), &shared.randomness);
+        let (delay, backoff) = match decision {
+            Decision::Stop(why) => return Err(why),
+            Decision::Retry { delay, backoff } => (delay, backoff),
+        };
+        match self.obstacle(answered) {
+            None => {}
+            // Not for long: see `start`.
+            Some(Obstacle::StillSending) if !answered => {}
+            Some(obstacle) => return Err(GaveUp::Obstacle(obstacle)),
         }
+        let now = Instant::now();
         // Paid before the wait: those who wait together must not find that out after it.
         let paid = match self.budget() {
             Some(budget) => Some(budget.withdraw(now).ok_or(GaveUp::Budget)?),
@@ -161,36 +201,45 @@ where
         Ok((delay, paid))
     }
 
+    fn obstacle(&mut self, answered: bool) -> Option<Obstacle> {
+        let copy = self.copy.as_mut()?;
+        self.protocol.obstacle(&mut copy.request, answered)
+    }
+
     /// Begins the next attempt, on an instance of its own, under the deadline of the call. A wait
     /// may have taken longer than it was to take: what would begin too late is not begun.
     pub(crate) fn start(
         &mut self,
         paid: Option<Withdrawal>,
-    ) -> Result<ReadyCall<S, Req>, BoxError> {
+    ) -> Result<Next<S, Req, P::Discarding>, BoxError> {
         if self.deadline.is_some_and(Deadline::is_past) {
-            self.give_up(GaveUp::Deadline);
-            let late = RejectionKind::DeadlineExceeded { called: true };
-            let reporter = &self.spare.shared.reporter;
-            return Err(self.error.take().unwrap_or_else(|| reporter.reject(late).into()));
+            return Err(self.overdue());
         }
-        if let Some(paid) = paid {
-            paid.spend();
+        match self.obstacle(false) {
+            None => {}
+            Some(Obstacle::StillSending) if self.lingered < MOST_LINGERS => {
+                self.lingered += 1;
+                return Ok(Next::Wait(Wait { delay: LINGER, paid, discarding: None }));
+            }
+            Some(obstacle) => {
+                self.give_up(GaveUp::Obstacle(obstacle));
+                return Err(self.error.take().unwrap_or_else(|| obstacle.to_string().into()));
+            }
         }
         let Repeated { mut request, .. } = self.copy.take().expect("none is begun without a copy");
-        self.current += 1;
+        (self.current, self.lingered) = (self.current + 1, 0);
         if self.current < self.of {
             self.copy = self.protocol.repeat(&request);
         }
         self.protocol.mark(&mut request, Attempt::new(self.current, self.of));
         let mut instance = self.spare.instance();
-        Ok(Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request)))
-    }
-
-    fn give_up(&mut self, why: GaveUp) {
-        // It may hold what the attempt that was made still sends.
-        self.copy = None;
-        let attempts = self.current;
-        self.spare.shared.reporter.report(EventKind::GaveUp { attempts, why });
+        if let Some(paid) = paid {
+            paid.spend();
+        }
+        let call = Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request));
+        let deadline = self.deadline.filter(|_| !call.called());
+        let overdue = deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
+        Ok(Next::Attempt(call, overdue))
     }
 }
 

@@ -29,11 +29,13 @@ pub struct Backoff {
     growth: Growth,
     base: Duration,
     cap: Duration,
+    /// For exponential waits alone.
+    factor: f64,
 }
 
 #[derive(Clone)]
 enum Growth {
-    Exponential { factor: f64 },
+    Exponential,
     Linear,
     Function(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
@@ -56,14 +58,14 @@ impl Backoff {
     /// The layer's builder refuses a `base` of zero and a `cap` below the base. `Duration::MAX`
     /// as `cap` means no cap.
     pub const fn exponential(base: Duration, cap: Duration) -> Self {
-        Self { growth: Growth::Exponential { factor: 2.0 }, base, cap }
+        Self { growth: Growth::Exponential, base, cap, factor: 2.0 }
     }
 
     /// Waits that grow by `base` each time, up to `cap`: `base`, twice, three times `base`, …
     ///
     /// Bounds as for [`exponential`](Self::exponential).
     pub const fn linear(base: Duration, cap: Duration) -> Self {
-        Self { growth: Growth::Linear, base, cap }
+        Self { growth: Growth::Linear, base, cap, factor: 2.0 }
     }
 
     /// Waits that do not grow. The layer's builder refuses a `wait` of zero.
@@ -74,10 +76,12 @@ impl Backoff {
     /// Waits by a function of their number, counted from 0, up to `cap`; a wait of zero is no
     /// wait.
     ///
-    /// [`Jitter::Decorrelated`] takes what it gives for 0 as the base. It is asked once per wait.
+    /// It is asked once per wait, and once here, for what it gives for 0 is the base of
+    /// [`Jitter::Decorrelated`]; with that the layer's builder refuses a base of zero, and always a
+    /// cap of zero.
     pub fn function(wait: impl Fn(u32) -> Duration + Send + Sync + 'static, cap: Duration) -> Self {
         let base = wait(0).min(cap);
-        Self { growth: Growth::Function(Arc::new(wait)), base, cap }
+        Self { growth: Growth::Function(Arc::new(wait)), base, cap, factor: 2.0 }
     }
 
     /// Grows by this factor from one wait to the next. Default: 2. It changes exponential waits
@@ -85,10 +89,8 @@ impl Backoff {
     ///
     /// The layer's builder refuses one that is below 1 or not finite; with 1 the bound stays at
     /// the base.
-    pub fn factor(mut self, factor: f64) -> Self {
-        if let Growth::Exponential { factor: old } = &mut self.growth {
-            *old = factor;
-        }
+    pub const fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
         self
     }
 
@@ -96,8 +98,8 @@ impl Backoff {
     /// `min(cap, base * factor^n)`, for linear ones `min(cap, base * (n + 1))`.
     pub fn bound(&self, n: u32) -> Duration {
         match &self.growth {
-            Growth::Exponential { factor } => {
-                let seconds = self.base.as_secs_f64() * factor.powf(f64::from(n));
+            Growth::Exponential => {
+                let seconds = self.base.as_secs_f64() * self.factor.powf(f64::from(n));
                 // What can not be represented, infinity included, is beyond every cap. The base
                 // is the least even where the conversion from floating point rounds below it.
                 let bound = Duration::try_from_secs_f64(seconds).unwrap_or(self.cap);
@@ -118,46 +120,52 @@ impl Backoff {
         jitter: Jitter,
         rng: &mut dyn Rng,
     ) -> Duration {
+        self.draw(self.bound(n), previous, jitter, rng)
+    }
+
+    /// Draws a wait of this bound.
+    pub(crate) fn draw(
+        &self,
+        bound: Duration,
+        previous: Option<Duration>,
+        jitter: Jitter,
+        rng: &mut dyn Rng,
+    ) -> Duration {
         match jitter {
-            Jitter::Full => rng.random_range(Duration::ZERO..=self.bound(n)),
-            Jitter::Equal => {
-                let bound = self.bound(n);
-                rng.random_range(bound / 2..=bound)
-            }
+            Jitter::Full => rng.random_range(Duration::ZERO..=bound),
+            Jitter::Equal => rng.random_range(bound / 2..=bound),
             Jitter::Decorrelated => {
                 let least = self.base.min(self.cap);
                 let most = previous.unwrap_or(self.base).saturating_mul(3).min(self.cap);
                 rng.random_range(least..=most.max(least))
             }
-            Jitter::None => self.bound(n),
+            Jitter::None => bound,
         }
     }
 
     /// Refuses what makes no sense.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let (base, cap) = (self.base, self.cap);
-        if let Growth::Function(_) = self.growth {
-            return ConfigError::check_not_zero("cap", cap);
+    pub(crate) fn check(&self, jitter: Jitter) -> Result<(), ConfigError> {
+        let Self { growth, base, cap, factor } = self;
+        if !factor.is_finite() || *factor < 1.0 {
+            return Err(ConfigError::new("factor", factor, "finite, and 1 or more"));
         }
-        ConfigError::check_not_zero("base", base)?;
+        ConfigError::check_not_zero("cap", *cap)?;
+        if !matches!(growth, Growth::Function(_)) || jitter == Jitter::Decorrelated {
+            ConfigError::check_not_zero("base", *base)?;
+        }
         if cap < base {
             let allowed = format!("at least the base, {base:?}");
             return Err(ConfigError::new("cap", format_args!("{cap:?}"), allowed));
         }
-        match self.growth {
-            Growth::Exponential { factor } if !factor.is_finite() || factor < 1.0 => {
-                Err(ConfigError::new("factor", factor, "finite, and 1 or more"))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for Backoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { growth, base, cap } = self;
+        let Self { growth, base, cap, factor } = self;
         match growth {
-            Growth::Exponential { factor } => {
+            Growth::Exponential => {
                 let mut debug = f.debug_struct("Exponential");
                 debug.field("base", base).field("factor", factor).field("cap", cap).finish()
             }

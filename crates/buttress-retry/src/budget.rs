@@ -29,10 +29,11 @@ pub use self::settings::RetryBudgetBuilder;
 /// In every span of time
 ///
 /// ```text
-/// repeated <= ratio * successes + min_per_second * seconds + burst
+/// granted <= ratio * successes + min_per_second * seconds + burst
 /// ```
 ///
-/// to the resolution of the clock that it keeps, a millisecond, and whatever threads do at once.
+/// to the resolution of the clock that it keeps, a millisecond, and whatever threads do at once. What
+/// is given back, by a caller who left before his attempt began, does not count.
 /// Counting *successes*, not calls, is what lets it dry up in an outage: N. Bronson et al.,
 /// "Metastable Failures in Distributed Systems" (HotOS 2021); the form is that of Finagle's
 /// `RetryBudget`.

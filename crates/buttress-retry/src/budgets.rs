@@ -1,6 +1,10 @@
 //! A budget for each key.
 
-use std::{fmt, hash::Hash};
+use std::{
+    fmt,
+    hash::Hash,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use buttress_core::ConfigError;
 use quick_cache::{Equivalent, sync::Cache};
@@ -13,9 +17,9 @@ const MOST_KEYS: usize = 1_000_000;
 /// A [`RetryBudget`] for each host, route or tenant, so that one which is down does not use up
 /// what the others may repeat.
 ///
-/// At most so many are kept. Beyond that those which were not asked for of late are forgotten, and
-/// from then on a new key begins with nothing saved: a flood of keys, with full budgets each,
-/// would otherwise be a way around all of them.
+/// About so many are kept. Beyond that those which were not asked for of late are forgotten. So many
+/// in all begin full, and those that are made later with nothing saved: a flood of keys, with full
+/// budgets each, would otherwise be a way around all of them.
 ///
 /// ```
 /// use buttress_core::ConfigError;
@@ -36,11 +40,13 @@ const MOST_KEYS: usize = 1_000_000;
 pub struct RetryBudgets<K = String> {
     cache: Cache<K, RetryBudget>,
     max_keys: usize,
+    made: AtomicUsize,
     settings: RetryBudgetBuilder,
 }
 
 impl<K: Hash + Eq> RetryBudgets<K> {
-    /// Keeps budgets with these settings for at most `max_keys` keys, from 1 to 1,000,000.
+    /// Keeps budgets with these settings for `max_keys` keys, from 1 to 1,000,000; now and then a
+    /// few more, for the keys are spread over several maps.
     ///
     /// # Errors
     ///
@@ -48,7 +54,7 @@ impl<K: Hash + Eq> RetryBudgets<K> {
     pub fn new(max_keys: usize, settings: RetryBudgetBuilder) -> Result<Self, ConfigError> {
         ConfigError::check_count("max_keys", max_keys, MOST_KEYS)?;
         settings.build()?;
-        Ok(Self { cache: Cache::new(max_keys), max_keys, settings })
+        Ok(Self { cache: Cache::new(max_keys), max_keys, made: AtomicUsize::new(0), settings })
     }
 
     /// The budget of this key: the one that is kept, or else a new one, which is kept from now on.
@@ -61,8 +67,10 @@ impl<K: Hash + Eq> RetryBudgets<K> {
         if let Some(budget) = self.cache.get(key) {
             return budget;
         }
-        let full = self.cache.len() < self.max_keys;
-        let made = || self.settings.build_with(full);
+        let made = || {
+            let before = self.made.fetch_add(1, Ordering::Relaxed);
+            self.settings.build_with(before < self.max_keys)
+        };
         // Of two threads that ask for a new key at once, one makes its budget and both get it.
         self.cache.get_or_insert_with(key, made).unwrap_or_else(|_checked| RetryBudget::default())
     }

@@ -7,6 +7,10 @@ use tokio::time::Instant;
 
 use crate::{Backoff, Jitter};
 
+/// What a timer may be late: it has whole milliseconds. An attempt that could begin only at the
+/// deadline would be waited for in vain.
+const TIMER: Duration = Duration::from_millis(1);
+
 /// What decides whether another attempt follows.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
@@ -84,25 +88,22 @@ impl Policy {
         if hint > self.hint_limit {
             return Decision::Stop(GaveUp::HintTooLong);
         }
-        // Durations are compared, for a sum of instant and delay could overflow.
-        let remaining = deadline.map(|deadline| deadline.remaining_at(now));
-        let is_late = |delay| remaining.is_some_and(|remaining| delay >= remaining);
-        if is_late(hint) {
-            return Decision::Stop(GaveUp::Deadline);
-        }
         let wait = failed.attempt.saturating_sub(1);
+        let remaining = deadline.map(|deadline| deadline.remaining_at(now));
+        // Spread no further than leaves half of the time to the attempt itself.
+        let most = remaining.map_or(self.hint_limit, |remaining| {
+            let half = remaining.saturating_sub(hint) / 2;
+            self.hint_limit.min(hint.saturating_add(half))
+        });
+        // The bound first: it may be a function of the user's, which runs under no lock.
+        let bound = self.backoff.bound(wait);
         let (backoff, hinted) = randomness.with(|rng| {
-            let backoff = self.backoff.next(wait, failed.previous, self.jitter, rng);
-            // Spread no further than leaves half of the time to the attempt itself.
-            let most = remaining.map_or(self.hint_limit, |remaining| {
-                let half = remaining.saturating_sub(hint) / 2;
-                self.hint_limit.min(hint.saturating_add(half))
-            });
-            let hinted = if backoff < hint { self.jitter.above(hint, most, rng) } else { hint };
-            (backoff, hinted)
+            let backoff = self.backoff.draw(bound, failed.previous, self.jitter, rng);
+            (backoff, self.jitter.above(hint, most, rng))
         });
         let delay = backoff.max(hinted);
-        if is_late(delay) {
+        // Durations are compared, for a sum of instant and delay could overflow.
+        if remaining.is_some_and(|remaining| delay.saturating_add(TIMER) > remaining) {
             return Decision::Stop(GaveUp::Deadline);
         }
         Decision::Retry { delay, backoff }
@@ -171,7 +172,7 @@ mod tests {
                 Decision::Stop(GaveUp::NotRepeatable)
             } else if hint.is_some_and(|hint| hint.as_secs_f64() > 30.0) {
                 Decision::Stop(GaveUp::HintTooLong)
-            } else if remaining.is_some_and(|remaining| wanted >= remaining) {
+            } else if remaining.is_some_and(|remaining| wanted + TIMER > remaining) {
                 Decision::Stop(GaveUp::Deadline)
             } else {
                 Decision::Retry { delay: wanted, backoff: drawn }
@@ -196,7 +197,8 @@ mod tests {
     fn the_deadline_itself_is_too_late() {
         let at = |remaining| decide(&policy(), &failed(Judgement::FAILURE), Some(remaining));
         assert_eq!(at(BASE), Decision::Stop(GaveUp::Deadline));
-        let more = BASE + Duration::from_nanos(1);
+        assert_eq!(at(BASE + TIMER / 2), Decision::Stop(GaveUp::Deadline));
+        let more = BASE + TIMER;
         assert_eq!(at(more), Decision::Retry { delay: BASE, backoff: BASE });
         assert_eq!(at(Duration::ZERO), Decision::Stop(GaveUp::Deadline));
     }

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     Withdrawal,
-    attempts::{Attempts, Wait},
+    attempts::{Attempts, Next, Wait},
 };
 
 /// The future of [`JitteredRetry`](crate::JitteredRetry).
@@ -33,6 +33,9 @@ enum State<S: Service<Req>, Req, D> {
     Attempting {
         #[pin]
         call: ReadyCall<S, Req>,
+        // Ends a later attempt that is not sent by the deadline: then there is the result of the
+        // one before, which nobody outside has.
+        overdue: Option<Pin<Box<Sleep>>>,
     },
     Waiting {
         #[pin]
@@ -50,7 +53,7 @@ where
     P: Discard<S::Response>,
 {
     pub(crate) fn new(call: ReadyCall<S, Req>, attempts: Attempts<S, Req, P>) -> Self {
-        Self { state: State::Attempting { call }, attempts }
+        Self { state: State::Attempting { call, overdue: None }, attempts }
     }
 }
 
@@ -65,10 +68,16 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let paid = match this.state.as_mut().project() {
-                StateProj::Attempting { mut call } => {
-                    let result = ready!(call.as_mut().poll(cx)).map_err(Into::into);
-                    let sent = call.called();
+            let next = match this.state.as_mut().project() {
+                StateProj::Attempting { mut call, overdue } => {
+                    let latest = overdue.as_ref().and_then(|_| this.attempts.deadline());
+                    let Poll::Ready(result) = call.as_mut().poll_until(latest, cx) else {
+                        let waits = overdue.as_mut().filter(|_| !call.called());
+                        ready!(waits.map_or(Poll::Pending, |timer| timer.as_mut().poll(cx)));
+                        this.state.set(State::Done);
+                        return Poll::Ready(Err(this.attempts.overdue()));
+                    };
+                    let (result, sent) = (result.map_err(Into::into), call.called());
                     // Whatever the attempt held, a permit for one, is free before the result is
                     // looked at: the next attempt may need it.
                     this.state.set(State::Done);
@@ -76,16 +85,10 @@ where
                         Err(unready) if !sent => Err(Err(this.attempts.unready(unready))),
                         result => this.attempts.settle(result),
                     };
-                    let Wait { delay, paid, discarding } = match settled {
-                        Ok(wait) => wait,
+                    match settled {
+                        Ok(wait) => Ok(Next::Wait(wait)),
                         Err(result) => return Poll::Ready(result),
-                    };
-                    if !delay.is_zero() {
-                        let timer = sleep(delay);
-                        this.state.set(State::Waiting { timer, paid, discarding });
-                        continue;
                     }
-                    paid
                 }
                 StateProj::Waiting { timer, paid, discarding } => {
                     if discarding.as_mut().is_some_and(|rest| rest.as_mut().poll(cx).is_ready()) {
@@ -94,14 +97,23 @@ where
                     ready!(timer.poll(cx));
                     let paid = paid.take();
                     this.state.set(State::Done);
-                    paid
+                    this.attempts.start(paid)
                 }
                 StateProj::Done => panic!("ResponseFuture polled after it completed"),
             };
-            match this.attempts.start(paid) {
-                Ok(call) => this.state.set(State::Attempting { call }),
+            let next = match next {
+                Ok(Next::Wait(Wait { delay, paid, .. })) if delay.is_zero() => {
+                    this.attempts.start(paid)
+                }
+                next => next,
+            };
+            this.state.set(match next {
+                Ok(Next::Attempt(call, overdue)) => State::Attempting { call, overdue },
+                Ok(Next::Wait(Wait { delay, paid, discarding })) => {
+                    State::Waiting { timer: sleep(delay), paid, discarding }
+                }
                 Err(error) => return Poll::Ready(Err(error)),
-            }
+            });
         }
     }
 }

@@ -19,7 +19,8 @@ pub enum Jitter {
     Equal,
     /// Anywhere from the base to three times the wait before, under the cap. How the backoff
     /// grows plays no part. It ends sooner than [`Full`](Self::Full) under contention, for
-    /// more calls.
+    /// more calls. The cap bounds the range, where the source bounds what was drawn from it: once
+    /// there, two thirds of all waits would be exactly the cap.
     Decorrelated,
     /// Exactly `v`: for tests, and for where only one client exists.
     None,

@@ -137,7 +137,9 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
     ///
     /// Such a call was certainly not sent, so any request of which there is a copy is repeated,
     /// after the time that the refusal names. A refusal counts only if it is the error itself;
-    /// one that an error carries inside may come from a service that had done something before.
+    /// one that an error carries inside may come from a service that had done something before. So
+    /// what stands inside must be a client: a handler that first did something, and then passed on
+    /// the refusal of a client of its own, would do it again.
     pub fn repeat_refusals(mut self, repeat: bool) -> Self {
         self.policy.repeats_refusals = repeat;
         self
@@ -173,7 +175,8 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
         self
     }
 
-    /// Judges results and repeats requests by this protocol. Default: [`Plain`].
+    /// Judges results and repeats requests by this protocol, in place of the former one and of a
+    /// [classifier](Self::classify) that was set before. Default: [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> JitteredRetryLayerBuilder<Q, T> {
         self.map_protocol(|_| protocol)
     }
@@ -211,7 +214,7 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
         // Where a count does not fit it is too large anyway.
         let attempts = usize::try_from(policy.max_attempts).unwrap_or(usize::MAX);
         ConfigError::check_count("max_attempts", attempts, MOST_ATTEMPTS as usize)?;
-        policy.backoff.check()?;
+        policy.backoff.check(policy.jitter)?;
         ConfigError::check_not_zero("hint_limit", policy.hint_limit)?;
         let shared = Arc::new(Shared { policy, budget, randomness, reporter });
         Ok(JitteredRetryLayer { shared, protocol, per_request })

@@ -23,7 +23,7 @@ enum Pushback {
 /// pushback means, is its proposal A6, "gRPC Retry Design".
 pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
     let code = headers.get(STATUS)?;
-    let judgement = match code.to_str().ok().and_then(|code| code.parse::<u16>().ok()) {
+    let judgement = match digits(code).map(|code| code.parse().unwrap_or(u16::MAX)) {
         // OK, and what the caller asked for that can not be had: the dependency works.
         Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => Judgement::SUCCESS,
         // CANCELLED, and UNIMPLEMENTED, a standing property of the server.
@@ -51,15 +51,16 @@ pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
 /// A value that is negative, or no number, asks for no further attempt.
 fn pushback(headers: &HeaderMap) -> Pushback {
     let Some(value) = headers.get(PUSHBACK) else { return Pushback::Nothing };
-    let millis = HeaderValue::to_str(value).ok().filter(|value| is_digits(value));
-    match millis.map(|millis| millis.parse().unwrap_or(u64::MAX)) {
+    match digits(value).map(|millis| millis.parse().unwrap_or(u64::MAX)) {
         Some(millis) => Pushback::After(Duration::from_millis(millis)),
         None => Pushback::Stop,
     }
 }
 
-fn is_digits(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
+/// The text of a value that is digits and nothing else, not even a sign.
+fn digits(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
 }
 
 #[cfg(test)]
@@ -86,7 +87,10 @@ mod tests {
             let failed = matches!(code, 2 | 4 | 13 | 14 | 15 | 17..);
             assert_eq!(judgement.outcome == Outcome::Failure, failed, "{code}");
         }
-        assert_eq!(judged("x", None), Some(Judgement::FAILURE.retry(Retry::Never)));
+        for no_code in ["x", "", "+14", "-14", " 14", "14.0", "99999999"] {
+            let judgement = judged(no_code, None);
+            assert_eq!(judgement, Some(Judgement::FAILURE.retry(Retry::Never)), "{no_code}");
+        }
         assert_eq!(head(&HeaderMap::new()), None, "the status is still to come");
     }
 

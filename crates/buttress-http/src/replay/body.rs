@@ -64,11 +64,12 @@ impl ReplayBody {
     pub(crate) fn claim(&mut self, answered: bool) -> Result<(), Obstacle> {
         let (Some(shared), Reading::NotYet) = (&self.shared, &self.reading) else { return Ok(()) };
         let mut kept = shared.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = kept.take().ok_or(Obstacle::StillSending)?;
+        let mut source = kept.take().ok_or(Obstacle::StillSending)?;
         if let Some(obstacle) = source.obstacle(answered) {
             *kept = Some(source);
             return Err(obstacle);
         }
+        source.rewind();
         self.reading = Reading::Now { source, position: Position::default() };
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use buttress_core::{BoxError, Obstacle};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -18,7 +18,11 @@ use http_body_util::combinators::UnsyncBoxBody;
 /// One reader at a time owns it.
 pub(super) struct Source {
     rest: Rest,
+    /// What was kept when the reader began.
     kept: Vec<Bytes>,
+    /// What was kept since. It is copied: a part may be a small piece of a large buffer, and to share
+    /// it would keep all of that.
+    tail: BytesMut,
     trailers: Option<HeaderMap>,
     /// How much may still be kept; none once there was more, or nobody was there to keep it for.
     room: Option<usize>,
@@ -58,11 +62,19 @@ impl Source {
         Self {
             rest: Rest::Open(Mutex::new(body)),
             kept: Vec::new(),
+            tail: BytesMut::new(),
             trailers: None,
             room: (least <= max_bytes).then_some(max_bytes),
             length: hint.exact(),
             read: 0,
             touched: false,
+        }
+    }
+
+    /// Goes back to the start, for a reader who begins.
+    pub(super) fn rewind(&mut self) {
+        if !self.tail.is_empty() {
+            self.kept.push(self.tail.split().freeze());
         }
     }
 
@@ -152,20 +164,19 @@ impl Source {
             self.trailers = self.room.map(|_| trailers.clone());
             position.trailers = self.trailers.is_some();
         }
-        // An empty part is not missed, and there may be any number of them.
-        let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) else { return };
+        let Some(data) = frame.data_ref() else { return };
         self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         let Some(room) = self.room.and_then(|room| room.checked_sub(data.len())) else {
             return self.keep_nothing(position);
         };
         self.room = Some(room);
-        self.kept.push(data.clone());
-        position.part = self.kept.len();
+        self.tail.extend_from_slice(data);
     }
 
     fn keep_nothing(&mut self, position: &mut Position) {
         self.room = None;
         self.kept = Vec::new();
+        self.tail = BytesMut::new();
         position.part = 0;
     }
 }
@@ -174,6 +185,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("kept", &self.kept.len())
+            .field("tail", &self.tail.len())
             .field("room", &self.room)
             .finish_non_exhaustive()
     }

@@ -39,7 +39,7 @@ proptest! {
         previous in any::<Option<Duration>>(),
     ) {
         use rand::{SeedableRng, rngs::StdRng};
-        prop_assert!(backoff.check().is_ok());
+        prop_assert!(backoff.check(Jitter::Full).is_ok());
         // What was drawn before lies between base and cap.
         let previous = previous.map(|p| p.clamp(backoff.base, backoff.cap));
         let mut rng = StdRng::seed_from_u64(seed);
@@ -155,8 +155,10 @@ fn constant_waits_do_not_grow() {
     let wait = Duration::from_millis(70);
     let backoff = Backoff::constant(wait);
     assert_eq!([0, 1, 9, u32::MAX].map(|n| backoff.bound(n)), [wait; 4]);
-    assert!(backoff.check().is_ok());
-    assert_eq!(Backoff::constant(Duration::ZERO).check().unwrap_err().setting(), "base");
+    assert!(backoff.check(Jitter::Full).is_ok());
+    assert!(Backoff::constant(Duration::ZERO).check(Jitter::Full).is_err());
+    // One that changes nothing is still no factor.
+    assert_eq!(backoff.factor(0.5).check(Jitter::Full).unwrap_err().setting(), "factor");
 }
 
 #[test]
@@ -165,9 +167,11 @@ fn a_function_is_held_to_the_cap() {
     let backoff = Backoff::function(|n| Duration::from_millis(400) * n, cap);
     let bounds = [0, 1, 2, 3].map(|n| backoff.bound(n).as_millis());
     assert_eq!(bounds, [0, 400, 800, 1000]);
-    assert!(backoff.check().is_ok(), "a first wait of zero is the function's choice");
+    assert!(backoff.check(Jitter::Full).is_ok(), "a first wait of zero is the function's choice");
+    // From a base of zero it would never wait, whatever the function says later.
+    assert_eq!(backoff.check(Jitter::Decorrelated).unwrap_err().setting(), "base");
     let none = Backoff::function(move |_| cap, Duration::ZERO);
-    assert_eq!(none.check().unwrap_err().setting(), "cap");
+    assert_eq!(none.check(Jitter::Full).unwrap_err().setting(), "cap");
 }
 
 /// All who are told to come back in ten seconds do not come at once.

@@ -16,10 +16,9 @@ const MILLIS_BITS: u32 = u64::BITS - TOKENS_BITS;
 const TOKENS_MASK: u64 = (1 << TOKENS_BITS) - 1;
 const MILLIS_MASK: u64 = (1 << MILLIS_BITS) - 1;
 
-/// How far two threads can be apart that read the clock and then met here: half a minute. A time
-/// that lies further back than that is one from after the count of milliseconds began anew, which
-/// it does every two years.
-const STALE: u64 = 1 << 15;
+/// How far back a time may lie and still be told from one after the count of milliseconds began
+/// anew, as it does every two years: 24 days, for one who read the clock, and then came here late.
+const STALE: u64 = 1 << 31;
 
 /// A bucket of tokens.
 ///
@@ -102,7 +101,7 @@ impl Bucket {
     fn at(&self, level: Level, millis: u64) -> Level {
         let now = millis & MILLIS_MASK;
         let elapsed = now.wrapping_sub(level.millis) & MILLIS_MASK;
-        // Another thread, that read the clock later, was here before: nothing is added twice.
+        // One who read the clock later was here before: no time is added twice.
         if elapsed > MILLIS_MASK - STALE {
             return level;
         }

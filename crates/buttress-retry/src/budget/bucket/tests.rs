@@ -148,6 +148,17 @@ fn no_time_comes_twice() {
     assert!(!bucket.withdraw(10_001), "and nor does it turn the time back");
 }
 
+/// One who read the clock long ago, when his call began for one, does not turn it back.
+#[test]
+fn an_old_time_is_not_a_new_one() {
+    let bucket = Bucket::new(0.0, 1.0, 10, 10);
+    let hour = 3_600_000;
+    let withdrawn = (0..2_000)
+        .filter(|n| bucket.withdraw(if n % 2 == 0 { 24 * hour } else { 24 * hour - n * 40_000 }))
+        .count();
+    assert_eq!(withdrawn, 10);
+}
+
 /// The count of milliseconds begins anew after two years.
 #[test]
 fn the_count_of_milliseconds_may_wrap() {
