@@ -7,7 +7,7 @@ mod levels;
 mod server;
 mod unsent;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use buttress::prelude::*;
 use bytes::Bytes;
@@ -17,7 +17,8 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody, combinators::UnsyncBoxBody};
 use server::{Reaction, Server, fails, status};
-use tower::ServiceBuilder;
+use tokio::sync::Notify;
+use tower::{ServiceBuilder, ServiceExt};
 
 fn put<B>(uri: &Uri, body: B) -> Request<B> {
     Request::put(uri).body(body).unwrap()
@@ -121,19 +122,61 @@ async fn an_answer_that_comes_early_is_not_repeated() {
     assert_eq!(told.gave_up(), ["the body was still being sent"]);
 }
 
-/// What was sent is sent again, and then the rest, which was not lost.
-#[tokio::test]
+/// What was sent is sent again, and then the rest, which was not lost: also where the client tells
+/// of the broken connection, on another thread, before it has let go of the body.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_breaks_off_is_repeated_from_its_start() {
-    let server = Server::start(|number| match number {
-        0 => Reaction::BreaksOff,
-        _ => Reaction::Answers(status(200)),
-    })
-    .await;
-    let response =
-        send(&replaying(Speaks::H1, &Told::default()), put(&server.uri, streamed(1_000, None)))
+    for speaks in [Speaks::H1, Speaks::H2] {
+        for run in 0..25 {
+            let server = Server::start(|number| match number {
+                0 => Reaction::BreaksOff,
+                _ => Reaction::Answers(status(200)),
+            })
             .await;
-    assert_eq!((response.status(), server.requests()), (StatusCode::OK, 2));
-    assert!(server.seen()[0].body == text(1_000));
+            let told = Told::default();
+            let request = put(&server.uri, streamed(1_000, None));
+            let response = send(&replaying(speaks, &told), request).await;
+            let seen = (response.status(), server.requests());
+            assert_eq!(seen, (StatusCode::OK, 2), "{speaks:?} {run}: {:?}", told.gave_up());
+            assert!(server.seen()[0].body == text(1_000));
+        }
+    }
+}
+
+/// And where a limit inside cuts the attempt: then the client finds out only later.
+#[tokio::test]
+async fn an_upload_that_is_cut_is_repeated_from_its_start() {
+    for speaks in [Speaks::H1, Speaks::H2, Speaks::H1, Speaks::H2] {
+        // The rest of the body comes once the second attempt has begun.
+        let rest = Arc::new(Notify::new());
+        let begun = Arc::clone(&rest);
+        let server = Server::start(move |number| {
+            if number == 0 {
+                return Reaction::Hangs;
+            }
+            begun.notify_one();
+            Reaction::Answers(status(200))
+        })
+        .await;
+        let frame = |text: &'static str| Ok::<_, BoxError>(Frame::data(Bytes::from(text)));
+        let first = stream::iter([frame("the first part")]);
+        let body = first.chain(stream::once(async move {
+            rest.notified().await;
+            frame(", and the rest")
+        }));
+        let told = Told::default();
+        let attempt = TimeoutLayer::builder().overall(Duration::from_millis(300));
+        let client = ServiceBuilder::new()
+            .layer(ReplayBodyLayer::new())
+            .layer(retry(&told))
+            .layer(attempt.protocol(Http::new()).build().unwrap())
+            .service(hyper(speaks));
+        let request = put(&server.uri, UnsyncBoxBody::new(StreamBody::new(body)));
+        let response = client.oneshot(request).await.unwrap();
+        let seen = (response.status(), server.requests());
+        assert_eq!(seen, (StatusCode::OK, 2), "{speaks:?}: {:?}", told.gave_up());
+        assert_eq!(server.seen()[0].body, "the first part, and the rest");
+    }
 }
 
 /// A short page is read to its end, so one connection serves all attempts; a long one is not worth

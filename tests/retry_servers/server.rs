@@ -39,6 +39,8 @@ pub(crate) enum Reaction {
     AnswersEarly(Response<Full<Bytes>>),
     /// Reads one frame of the body, then closes the connection.
     BreaksOff,
+    /// Reads nothing and answers nothing.
+    Hangs,
 }
 
 struct State {
@@ -118,6 +120,7 @@ async fn handle(
             Ok(response)
         }
         Reaction::AnswersEarly(response) => Ok(response),
+        Reaction::Hangs => std::future::pending().await,
         Reaction::BreaksOff => {
             body.frame().await;
             Err("the server breaks off".into())

@@ -9,7 +9,7 @@ use buttress::prelude::*;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower::{ServiceBuilder, ServiceExt};
 
 use crate::client::{Speaks, Told, hyper, retry, send};
@@ -21,7 +21,10 @@ fn post(uri: &str) -> Request<Full<Bytes>> {
 /// Nobody listens, so nobody has seen the order.
 #[tokio::test]
 async fn a_post_whose_connection_is_refused_is_repeated() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let free = socket.local_addr().unwrap();
     let told = Told::default();
     let client = ServiceBuilder::new().layer(retry(&told)).service(hyper(Speaks::H1));
     client.oneshot(post(&format!("http://{free}/"))).await.unwrap_err();

@@ -142,6 +142,8 @@ async fn a_short_rest_is_read_before_a_failed_body_is_dropped() {
         (vec![small(), BodyStep::Error("reset")], h1, 0, true),
         (vec![BodyStep::Wait(ms(10)), big, small()], h1, 10, false),
         (slow(40), h2, 0, false),
+        (slow(40), Version::HTTP_10, 0, false),
+        (vec![BodyStep::Data(""); 300], h1, 0, false),
     ]
     .into_iter()
     .enumerate()
@@ -163,6 +165,29 @@ async fn a_short_rest_is_read_before_a_failed_body_is_dropped() {
         }
         assert_eq!((at, left.load(Ordering::SeqCst) == 0), (dropped, read), "body {n}");
         assert_eq!(handle.calls(), 1);
+    }
+}
+
+/// A connection that is closed in any case is not worth it.
+#[tokio::test(start_paused = true)]
+async fn no_rest_is_read_over_a_connection_that_closes() {
+    for (connection, reads) in [
+        ("close", false),
+        ("Close", false),
+        ("x-hop, close", false),
+        ("keep-alive", true),
+        ("closed", true),
+    ] {
+        let body = ScriptedBody::new([BodyStep::Hang]);
+        let (flag, body) = (body.dropped(), Mutex::new(Some(body)));
+        let (probe, _handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let body = body.lock().unwrap().take().unwrap_or_default();
+            let response = Response::builder().status(503).header("connection", connection);
+            Reply::Now(Ok(response.body(body).unwrap()))
+        });
+        let mut call = task::spawn(layer(&Recorder::new()).layer(probe).call(request(Method::GET)));
+        assert_pending!(call.poll());
+        assert_eq!(!flag.load(Ordering::SeqCst), reads, "{connection}");
     }
 }
 
