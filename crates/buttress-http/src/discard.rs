@@ -64,13 +64,10 @@ impl<B: Body> Future for Discarding<B> {
         let mut this = self.project();
         while let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) {
             let Some(Ok(frame)) = frame else { return Poll::Ready(()) };
-            // One that holds next to nothing costs all the same: there may be any number of them.
-            let size = frame.data_ref().map(|data| data.remaining().max(LEAST_FRAME));
-            let left = size.and_then(|size| this.left.checked_sub(size));
-            // Trailers are the end, too.
-            let Some(left) = left.filter(|_| !this.body.is_end_stream()) else {
-                return Poll::Ready(());
-            };
+            let Some(data) = frame.data_ref() else { return Poll::Ready(()) };
+            // A frame that holds next to nothing costs all the same: there may be any number of them.
+            let size = data.remaining().max(LEAST_FRAME);
+            let Some(left) = this.left.checked_sub(size) else { return Poll::Ready(()) };
             *this.left = left;
         }
         if this.timer.is_none() {

@@ -138,6 +138,7 @@ proptest! {
             if n > 0 {
                 prop_assert_eq!(obstacle(&mut body, answered), expected, "reader {}", n);
                 if expected.is_some() {
+                    prop_assert_eq!(obstacle(&mut body, answered), expected, "asked again");
                     break;
                 }
             }
