@@ -1,6 +1,11 @@
 //! What is known of the attempts of one call, across them.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use buttress_core::{
     Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Obstacle,
@@ -53,10 +58,32 @@ pub(crate) struct Wait<D> {
 
 /// What comes after a wait.
 pub(crate) enum Next<S: Service<Req>, Req, D> {
-    /// The attempt, and what ends it if it is not even sent by the deadline.
-    Attempt(ReadyCall<S, Req>, Option<Pin<Box<Sleep>>>),
+    /// The attempt, and what there is to it until it is sent, if its service was not ready.
+    Attempt(ReadyCall<S, Req>, Option<Box<Unsent>>),
     /// Another wait.
     Wait(Wait<D>),
+}
+
+/// An attempt that was begun and is not sent yet.
+pub(crate) struct Unsent {
+    /// Goes back if it never is.
+    paid: Option<Withdrawal>,
+    /// Ends it at the deadline: then there is the result of the one before, which nobody outside
+    /// has.
+    overdue: Option<Pin<Box<Sleep>>>,
+}
+
+impl Unsent {
+    /// It was sent.
+    pub(crate) fn sent(self) {
+        if let Some(paid) = self.paid {
+            paid.spend();
+        }
+    }
+
+    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.overdue.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+    }
 }
 
 impl<S, Req, P> Attempts<S, Req, P> {
@@ -91,11 +118,17 @@ impl<S, Req, P> Attempts<S, Req, P> {
     }
 
     /// What the call comes to when its time is up before the next attempt was sent.
-    pub(crate) fn overdue(&mut self) -> BoxError {
+    fn overdue(&mut self) -> BoxError {
         self.give_up(GaveUp::Deadline);
         let late = RejectionKind::DeadlineExceeded { called: true };
         let reporter = &self.spare.shared.reporter;
         self.error.take().unwrap_or_else(|| reporter.reject(late).into())
+    }
+
+    /// The same for one that was begun and could not be sent.
+    pub(crate) fn unsent(&mut self) -> BoxError {
+        self.current -= 1;
+        self.overdue()
     }
 
     fn give_up(&mut self, why: GaveUp) {
@@ -233,13 +266,15 @@ where
         }
         self.protocol.mark(&mut request, Attempt::new(self.current, self.of));
         let mut instance = self.spare.instance();
-        if let Some(paid) = paid {
-            paid.spend();
-        }
         let call = Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request));
-        let deadline = self.deadline.filter(|_| !call.called());
-        let overdue = deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
-        Ok(Next::Attempt(call, overdue))
+        let overdue = || self.deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
+        let unsent = if call.called() {
+            Unsent { paid, overdue: None }.sent();
+            None
+        } else {
+            Some(Box::new(Unsent { paid, overdue: overdue() }))
+        };
+        Ok(Next::Attempt(call, unsent))
     }
 }
 

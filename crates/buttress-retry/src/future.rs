@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     Withdrawal,
-    attempts::{Attempts, Next, Wait},
+    attempts::{Attempts, Next, Unsent, Wait},
 };
 
 /// The future of [`JitteredRetry`](crate::JitteredRetry).
@@ -33,9 +33,8 @@ enum State<S: Service<Req>, Req, D> {
     Attempting {
         #[pin]
         call: ReadyCall<S, Req>,
-        // Ends a later attempt that is not sent by the deadline: then there is the result of the
-        // one before, which nobody outside has.
-        overdue: Option<Pin<Box<Sleep>>>,
+        // Of a later attempt whose service was not ready.
+        unsent: Option<Box<Unsent>>,
     },
     Waiting {
         #[pin]
@@ -53,7 +52,7 @@ where
     P: Discard<S::Response>,
 {
     pub(crate) fn new(call: ReadyCall<S, Req>, attempts: Attempts<S, Req, P>) -> Self {
-        Self { state: State::Attempting { call, overdue: None }, attempts }
+        Self { state: State::Attempting { call, unsent: None }, attempts }
     }
 }
 
@@ -69,13 +68,17 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProj::Attempting { mut call, overdue } => {
-                    let latest = overdue.as_ref().and_then(|_| this.attempts.deadline());
-                    let Poll::Ready(result) = call.as_mut().poll_until(latest, cx) else {
-                        let waits = overdue.as_mut().filter(|_| !call.called());
-                        ready!(waits.map_or(Poll::Pending, |timer| timer.as_mut().poll(cx)));
+                StateProj::Attempting { mut call, unsent } => {
+                    let latest = unsent.as_ref().and_then(|_| this.attempts.deadline());
+                    let polled = call.as_mut().poll_until(latest, cx);
+                    if let Some(unsent) = unsent.take_if(|_| call.called()) {
+                        unsent.sent();
+                    }
+                    let Poll::Ready(result) = polled else {
+                        let Some(unsent) = unsent else { return Poll::Pending };
+                        ready!(unsent.poll_overdue(cx));
                         this.state.set(State::Done);
-                        return Poll::Ready(Err(this.attempts.overdue()));
+                        return Poll::Ready(Err(this.attempts.unsent()));
                     };
                     let (result, sent) = (result.map_err(Into::into), call.called());
                     // Whatever the attempt held, a permit for one, is free before the result is
@@ -108,7 +111,7 @@ where
                 next => next,
             };
             this.state.set(match next {
-                Ok(Next::Attempt(call, overdue)) => State::Attempting { call, overdue },
+                Ok(Next::Attempt(call, unsent)) => State::Attempting { call, unsent },
                 Ok(Next::Wait(Wait { delay, paid, discarding })) => {
                     State::Waiting { timer: sleep(delay), paid, discarding }
                 }
