@@ -237,3 +237,33 @@ async fn a_panic_before_an_attempt_costs_no_token() {
     assert!(tokio::spawn(layer.layer(probe).call(1)).await.unwrap_err().is_panic());
     assert_eq!((handle.calls(), budget.snapshot().retries), (1, 0));
 }
+
+/// What became ready too late is not sent; what was sent in time is not cut here.
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_what_is_not_sent_and_nothing_else() {
+    for (ready_after, sent) in [(2, true), (9, false)] {
+        let calls = AtomicUsize::new(0);
+        let (probe, handle) =
+            Probe::new(move |(): ()| match calls.fetch_add(1, Ordering::SeqCst) {
+                0 => Reply::Now(Err("it failed 1".into())),
+                _ => Reply::After(20 * SECOND, Ok("it served")),
+            });
+        let mut service = exact().build().unwrap().layer(probe);
+        let deadline = Some(Deadline::after(5 * SECOND));
+        let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+        assert_pending!(call.poll());
+        handle.set_readiness(Readiness::Pending);
+        advance(SECOND).await;
+        assert_pending!(call.poll());
+        advance(ready_after * SECOND).await;
+        handle.set_readiness(Readiness::Ready);
+        if sent {
+            assert_pending!(call.poll());
+            assert_eq!(call.await.unwrap(), "it served", "a limit outside would cut it");
+        } else {
+            let error = assert_ready!(call.poll()).unwrap_err();
+            assert_eq!(error.to_string(), "it failed 1");
+        }
+        assert_eq!(handle.calls(), if sent { 2 } else { 1 });
+    }
+}
