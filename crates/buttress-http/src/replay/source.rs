@@ -128,7 +128,7 @@ impl Source {
         let polled = self.poll_rest(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if !wanted {
-                self.keep_nothing(position);
+                self.keep_nothing();
             }
             self.keep(frame, position);
         }
@@ -167,17 +167,16 @@ impl Source {
         let Some(data) = frame.data_ref() else { return };
         self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         let Some(room) = self.room.and_then(|room| room.checked_sub(data.len())) else {
-            return self.keep_nothing(position);
+            return self.keep_nothing();
         };
         self.room = Some(room);
         self.tail.extend_from_slice(data);
     }
 
-    fn keep_nothing(&mut self, position: &mut Position) {
+    fn keep_nothing(&mut self) {
         self.room = None;
         self.kept = Vec::new();
         self.tail = BytesMut::new();
-        position.part = 0;
     }
 }
 
