@@ -11,7 +11,7 @@ use std::{
 
 use buttress::{core::CircuitState, fallback::Failure, prelude::*, timeout::TimeoutSnapshot};
 use buttress_testkit::{
-    BodyStep, Probe, Readiness, Recorder, Reply, ScriptedBody, assert_pending, task,
+    BodyStep, Probe, Readiness, Recorder, Reply, ScriptedBody, assert_pending, assert_ready, task,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -338,4 +338,117 @@ async fn after_any_storm_everything_is_given_back() {
     advance(60 * SECOND).await;
     assert_eq!(service.oneshot(4).await.unwrap(), 4);
     assert_eq!(circuit.state(), CircuitState::Closed);
+}
+
+/// A later attempt that is not sent in time: what the dependency said is worth more than that the
+/// time is up, and where there is nothing to give, the one whose limit it was says so.
+#[tokio::test(start_paused = true)]
+async fn a_retry_gives_the_last_error_or_leaves_it_to_the_limit_outside() {
+    // The next attempt is not ready, or its wait took too long.
+    for (answers, busy) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (probe, handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let response = Response::builder().status(503).body(ScriptedBody::default()).unwrap();
+            Reply::Now(if answers { Ok(response) } else { Err("it failed".into()) })
+        });
+        let http = Http::new();
+        let limit = TimeoutLayer::builder().overall(SECOND).name("outer").protocol(http);
+        let limit = limit.build().unwrap();
+        let retry = JitteredRetryLayer::builder().jitter(Jitter::None).protocol(http);
+        let mut service = ServiceBuilder::new()
+            .layer(&limit)
+            .layer(retry.backoff(Backoff::constant(SECOND / 2)).build().unwrap())
+            .service(probe);
+        let mut call = task::spawn(service.call(Request::new(ScriptedBody::default())));
+        assert_pending!(call.poll());
+        if busy {
+            handle.set_readiness(Readiness::Pending);
+            advance(SECOND / 2).await;
+            assert_pending!(call.poll());
+        }
+        advance(SECOND).await;
+        let error = assert_ready!(call.poll()).unwrap_err();
+        let name = Rejection::find(error.as_ref()).map(Rejection::name);
+        assert_eq!(name, answers.then_some("outer"), "{error}");
+        assert_eq!(limit.handle().snapshot().overall, u64::from(answers));
+        assert_eq!(handle.calls(), 1);
+    }
+}
+
+/// And where nobody outside ends the call, the retry does.
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_left_it_to_nobody_ends_by_itself() {
+    let (probe, handle) = Probe::new(|_: Request<ScriptedBody>| {
+        Reply::Now(Ok(Response::builder().status(503).body(ScriptedBody::default()).unwrap()))
+    });
+    let retry = JitteredRetryLayer::builder().jitter(Jitter::None).protocol(Http::new());
+    let retry = retry.backoff(Backoff::constant(SECOND / 2)).build().unwrap();
+    let mut service = ServiceBuilder::new().layer(retry).service(probe);
+    let deadline = Some(Deadline::after(SECOND));
+    let request = Request::new(ScriptedBody::default());
+    let mut call = task::spawn(Deadline::scope(deadline, || service.call(request)));
+    // Somebody says that he enforces it, and does not.
+    let mut poll = || Deadline::enforce(deadline, || call.poll());
+    assert_pending!(poll());
+    handle.set_readiness(Readiness::Pending);
+    advance(SECOND / 2).await;
+    assert_pending!(poll());
+    advance(SECOND).await;
+    assert_pending!(poll());
+    advance(SECOND).await;
+    let error = assert_ready!(poll()).unwrap_err();
+    let kind = Rejection::find(error.as_ref()).unwrap().kind();
+    assert_eq!(kind, &RejectionKind::DeadlineExceeded { called: true });
+}
+
+/// A sooner deadline that nobody enforces does not hide from those inside that the call is ended
+/// outside: what is ready too late is not sent.
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_too_late_is_not_sent_whatever_stands_between() {
+    for max in [SECOND / 2, 9 * SECOND] {
+        let (probe, handle) = Probe::new(|_: Request<ScriptedBody>| {
+            Reply::Now(Ok(Response::new(ScriptedBody::default())))
+        });
+        handle.set_readiness(Readiness::Pending);
+        let http = Http::new();
+        let mut service = ServiceBuilder::new()
+            .layer(TimeoutLayer::builder().overall(SECOND).protocol(http).build().unwrap())
+            .layer(AcceptDeadlineLayer::builder().max(max).build().unwrap())
+            .layer(BreakerLayer::builder().protocol(http).build().unwrap())
+            .service(probe);
+        let mut call = task::spawn(service.call(Request::new(ScriptedBody::default())));
+        assert_pending!(call.poll());
+        advance(2 * SECOND).await;
+        handle.set_readiness(Readiness::Ready);
+        assert_ready!(call.poll()).unwrap_err();
+        assert_eq!(handle.calls(), 0);
+    }
+}
+
+/// A gRPC client that ends an attempt by the header that it was given: the limit whose time that was
+/// says so, and the retry outside goes on.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_a_grpc_client_ends_is_the_limits() {
+    let (client, handle) = Probe::new(|request: Request<ScriptedBody>| {
+        let micros = request.headers()["grpc-timeout"].to_str().unwrap().strip_suffix('u');
+        let micros = Duration::from_micros(micros.unwrap().parse().unwrap());
+        Reply::<Response<ScriptedBody>>::After(micros, Err("transport error".into()))
+    });
+    let http = Http::new();
+    let attempt = TimeoutLayer::builder().overall(SECOND).name("attempt").protocol(http);
+    let attempt = attempt.build().unwrap();
+    let overall = TimeoutLayer::builder().overall(20 * SECOND).protocol(http).build().unwrap();
+    let send = SendDeadlineLayer::new();
+    let service = ServiceBuilder::new()
+        .layer(overall)
+        .layer(JitteredRetryLayer::builder().protocol(http).build().unwrap())
+        .layer(&attempt)
+        .layer(&send)
+        .service(client);
+    let mut request = Request::post("/").body(ScriptedBody::default()).unwrap();
+    request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    request.extensions_mut().insert(Repeatable);
+    let error = service.oneshot(request).await.unwrap_err();
+    assert_eq!(Rejection::find(error.as_ref()).unwrap().name(), "attempt");
+    assert_eq!((handle.calls(), attempt.handle().snapshot().overall), (3, 3));
+    assert_eq!(send.handle().snapshot().late, 0);
 }

@@ -18,11 +18,12 @@ thread_local! {
     static CURRENT: Cell<Option<Ambient>> = const { Cell::new(None) };
 }
 
-/// The ambient deadline, and whether somebody outside ends what runs under it when it passes.
+/// The ambient deadline, and that at which somebody outside ends what runs: not sooner, if there is
+/// one.
 #[derive(Debug, Clone, Copy)]
 struct Ambient {
     deadline: Deadline,
-    enforced: bool,
+    enforced: Option<Deadline>,
 }
 
 /// The moment after which an answer is of no use to whoever waits for it.
@@ -123,15 +124,15 @@ impl Deadline {
         ambient().map(|ambient| ambient.deadline)
     }
 
-    /// The ambient deadline, if somebody outside ends the running code when it passes: see
-    /// [`Deadline::enforce`].
+    /// The soonest deadline at which somebody outside ends the running code: see
+    /// [`Deadline::enforce`]. It may be later than the ambient one, which nobody enforces then.
     ///
     /// A layer that would itself cut at that deadline leaves it to the one outside, who knows
     /// whose limit it was, and whose error says so. It asks at each poll, and keeps a timer of its
     /// own all the same: the one outside cuts only what he polls, and a call may be moved away
     /// from under him, or block him.
     pub fn enforced() -> Option<Self> {
-        ambient().filter(|ambient| ambient.enforced).map(|ambient| ambient.deadline)
+        ambient().and_then(|ambient| ambient.enforced)
     }
 
     /// Runs `f` with this ambient deadline, and restores the former one after it, also when `f`
@@ -180,11 +181,12 @@ impl Deadline {
 fn run<R>(deadline: Option<Deadline>, enforced: bool, f: impl FnOnce() -> R) -> R {
     let _restore = deadline.map(|deadline| {
         let before = ambient();
-        let own = Ambient { deadline, enforced };
-        set(Some(match before {
-            Some(before) if before.deadline < deadline => before,
-            Some(before) if before.deadline == deadline && before.enforced => before,
-            _ => own,
+        set(Some(Ambient {
+            deadline: before.map_or(deadline, |before| before.deadline.min(deadline)),
+            enforced: Deadline::sooner(
+                before.and_then(|before| before.enforced),
+                enforced.then_some(deadline),
+            ),
         }));
         Restore(before)
     });

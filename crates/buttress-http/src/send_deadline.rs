@@ -10,7 +10,8 @@
 //! some go by the `grpc-timeout` that they are to send: tonic's `Channel` ends the call then with an
 //! error of its own. What such a client fails with once that time is up is
 //! [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded), `called` being `true`, with
-//! the client's error as its cause. A *response* that says so, be it `DEADLINE_EXCEEDED` or the
+//! the client's error as its cause; unless a `TimeoutLayer` outside cuts at that same deadline, which
+//! then says itself whose limit it was. A *response* that says so, be it `DEADLINE_EXCEEDED` or the
 //! `CANCELLED` of a tonic server, passes as it came.
 //!
 //! # Where it stands

@@ -42,6 +42,27 @@ fn a_hint_comes_with_the_judgement() {
     }
 }
 
+/// A gRPC status counts only where gRPC is spoken, and there only under the status of HTTP that it
+/// comes with.
+#[test]
+fn a_grpc_status_counts_under_grpc_alone() {
+    for (content_type, status, expected) in [
+        ("application/grpc", 200, Judgement::FAILURE),
+        ("application/json", 200, Judgement::SUCCESS),
+        ("application/grpc-web", 200, Judgement::SUCCESS),
+        ("application/grpc", 404, Judgement::SUCCESS),
+        ("application/grpc", 500, Judgement::FAILURE.retry(Retry::Never)),
+    ] {
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", content_type)
+            .header("grpc-status", "14")
+            .body(())
+            .unwrap();
+        assert_eq!(Http::new().classify(Ok(&response)), expected, "{content_type} {status}");
+    }
+}
+
 #[test]
 fn errors_are_judged_as_everywhere() {
     let error: BoxError = "connection reset".into();

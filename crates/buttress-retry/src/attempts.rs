@@ -25,6 +25,9 @@ use crate::{
 const LINGER: Duration = Duration::from_millis(5);
 const MOST_LINGERS: u32 = 10;
 
+/// How long the one outside whose deadline has passed has to end the call.
+const GRACE: Duration = Duration::from_millis(2);
+
 /// What is known of the attempts of one call, across them.
 pub(crate) struct Attempts<S, Req, P> {
     spare: Arc<Spare<S>>,
@@ -45,6 +48,8 @@ pub(crate) struct Attempts<S, Req, P> {
     error: Option<BoxError>,
     /// How often the body was waited for.
     lingered: u32,
+    /// Whether it was left to the one outside to end the call.
+    left: bool,
 }
 
 /// The way to the next attempt.
@@ -81,6 +86,13 @@ impl Unsent {
         }
     }
 
+    /// Gives the one outside the time to end the call, which he does in this very poll.
+    pub(crate) fn leave(&mut self) {
+        if let Some(timer) = &mut self.overdue {
+            timer.as_mut().reset(Instant::now() + GRACE);
+        }
+    }
+
     pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.overdue.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
@@ -95,8 +107,21 @@ impl<S, Req, P> Attempts<S, Req, P> {
         spare: Arc<Spare<S>>,
         protocol: P,
     ) -> Self {
-        let (current, backoff, error, lingered) = (1, None, None, 0);
-        Self { spare, protocol, budget, deadline, current, of, copy, backoff, error, lingered }
+        let (current, lingered, left) = (1, 0, false);
+        let (backoff, error) = (None, None);
+        Self {
+            spare,
+            protocol,
+            budget,
+            deadline,
+            current,
+            of,
+            copy,
+            backoff,
+            error,
+            lingered,
+            left,
+        }
     }
 
     /// The number of the attempt under way, or of the last one, from 1.
@@ -115,6 +140,15 @@ impl<S, Req, P> Attempts<S, Req, P> {
     pub(crate) fn unready(&mut self, unready: BoxError) -> BoxError {
         self.copy = None;
         self.error.take().unwrap_or(unready)
+    }
+
+    /// Whether it is left, once, to the one outside whose deadline has passed to end the call: he
+    /// names his limit, where there is no error of the dependency to give.
+    pub(crate) fn leaves_it(&mut self) -> bool {
+        let his = Deadline::enforced();
+        let leaves = !self.left && self.error.is_none() && his.is_some() && his <= self.deadline;
+        self.left |= leaves;
+        leaves
     }
 
     /// What the call comes to when its time is up before the next attempt was sent.
@@ -245,14 +279,19 @@ where
         &mut self,
         paid: Option<Withdrawal>,
     ) -> Result<Next<S, Req, P::Discarding>, BoxError> {
-        if self.deadline.is_some_and(Deadline::is_past) {
+        let remaining = self.deadline.map(Deadline::remaining);
+        if remaining.is_some_and(|remaining| remaining.is_zero()) {
+            if self.leaves_it() {
+                return Ok(Next::Wait(Wait { delay: GRACE, paid, discarding: None }));
+            }
             return Err(self.overdue());
         }
         match self.obstacle(false) {
             None => {}
             Some(Obstacle::StillSending) if self.lingered < MOST_LINGERS => {
                 self.lingered += 1;
-                return Ok(Next::Wait(Wait { delay: LINGER, paid, discarding: None }));
+                let delay = remaining.map_or(LINGER, |remaining| remaining.min(LINGER));
+                return Ok(Next::Wait(Wait { delay, paid, discarding: None }));
             }
             Some(obstacle) => {
                 self.give_up(GaveUp::Obstacle(obstacle));

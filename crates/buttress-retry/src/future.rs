@@ -77,6 +77,10 @@ where
                     let Poll::Ready(result) = polled else {
                         let Some(unsent) = unsent else { return Poll::Pending };
                         ready!(unsent.poll_overdue(cx));
+                        if this.attempts.leaves_it() {
+                            unsent.leave();
+                            ready!(unsent.poll_overdue(cx));
+                        }
                         this.state.set(State::Done);
                         return Poll::Ready(Err(this.attempts.unsent()));
                     };
@@ -105,7 +109,10 @@ where
                 StateProj::Done => panic!("ResponseFuture polled after it completed"),
             };
             let next = match next {
-                Ok(Next::Wait(Wait { delay, paid, .. })) if delay.is_zero() => {
+                Ok(Next::Wait(Wait { delay, paid, discarding })) if delay.is_zero() => {
+                    // Without a wait there is no time to read it, and the next attempt may need what
+                    // it holds.
+                    drop(discarding);
                     this.attempts.start(paid)
                 }
                 next => next,

@@ -192,27 +192,28 @@ async fn no_rest_is_read_over_a_connection_that_closes() {
     }
 }
 
-/// What is still being read when the wait is over is dropped, and does not hold up the attempt.
+/// What is still being read when the wait is over is dropped, and does not hold up the attempt; and
+/// without a wait there is no time to read it.
 #[tokio::test(start_paused = true)]
 async fn a_rest_is_read_no_longer_than_the_wait() {
-    let (calls, body) = (AtomicUsize::new(0), ScriptedBody::new([BodyStep::Hang]));
-    let (flag, body) = (body.dropped(), Mutex::new(Some(body)));
-    let (probe, _handle) = Probe::new(move |_: Request<ScriptedBody>| {
-        let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
-        let body = body.lock().unwrap().take().unwrap_or_default();
-        assert!(first || flag.load(Ordering::SeqCst), "dropped before the next attempt");
-        Reply::Now(Ok(Response::builder()
-            .status(if first { 503 } else { 200 })
-            .body(body)
-            .unwrap()))
-    });
-    let soon = JitteredRetryLayer::builder()
-        .backoff(Backoff::constant(Duration::from_millis(20)))
-        .jitter(Jitter::None)
-        .protocol(Http::new());
-    let start = Instant::now();
-    soon.build().unwrap().layer(probe).oneshot(request(Method::GET)).await.unwrap();
-    assert_eq!(start.elapsed(), Duration::from_millis(20));
+    for wait in [Duration::from_millis(20), Duration::ZERO] {
+        let (calls, body) = (AtomicUsize::new(0), ScriptedBody::new([BodyStep::Hang]));
+        let (flag, body) = (body.dropped(), Mutex::new(Some(body)));
+        let (probe, _handle) = Probe::new(move |_: Request<ScriptedBody>| {
+            let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+            let body = body.lock().unwrap().take().unwrap_or_default();
+            assert!(first || flag.load(Ordering::SeqCst), "dropped before the next attempt");
+            let status = if first { 503 } else { 200 };
+            Reply::Now(Ok(Response::builder().status(status).body(body).unwrap()))
+        });
+        let soon = JitteredRetryLayer::builder()
+            .backoff(Backoff::function(move |_| wait, Duration::MAX))
+            .jitter(Jitter::None)
+            .protocol(Http::new());
+        let start = Instant::now();
+        soon.build().unwrap().layer(probe).oneshot(request(Method::GET)).await.unwrap();
+        assert_eq!(start.elapsed(), wait);
+    }
 }
 
 /// What an attempt says of itself, and how often it failed before it served.

@@ -88,7 +88,7 @@ async fn a_call_that_two_wait_for_ends_for_both() {
 fn a_call_that_blocks_the_one_outside_ends() {
     let rt = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let (inner, handle) = hangs(FOR_EVER);
-    let outer = layer("outer", SECOND / 50).layer(service_fn(move |_: ()| {
+    let outer = layer("outer", SECOND / 2).layer(service_fn(move |_: ()| {
         let inner = inner.clone();
         async move { block_in_place(|| Handle::current().block_on(inner.oneshot(()))) }
     }));

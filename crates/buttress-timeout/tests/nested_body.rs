@@ -144,7 +144,7 @@ fn a_body_that_blocks_the_one_outside_ends() {
     let inner = TimeoutLayer::builder().name("inner").protocol(Http::new()).build().unwrap();
     let endless = service_fn(async |_: ()| Ok::<_, Infallible>(Response::new(Endless)));
     let inner = inner.layer(endless);
-    let reads = TimeoutLayer::new(SECOND / 50).unwrap().layer(service_fn(move |_: ()| {
+    let reads = TimeoutLayer::new(SECOND / 2).unwrap().layer(service_fn(move |_: ()| {
         let inner = inner.clone();
         async move {
             let mut body = inner.oneshot(()).await?.into_body();

@@ -3,13 +3,14 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use buttress_core::{BoxError, Deadline, Rejection};
 use http::Request;
 use pin_project::pin_project;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use super::{headers, layer::Shared};
@@ -54,6 +55,7 @@ where
                 return Sent::Refused(Some(self.shared.refuse()));
             };
             told = grpc::is_grpc(headers).then(|| Told {
+                deadline,
                 until: Deadline::after_instant(now, said),
                 shared: Arc::clone(&self.shared),
             });
@@ -62,27 +64,45 @@ where
     }
 }
 
+/// How long the one outside whose deadline it is has to end a call that the client has ended.
+///
+/// He does it in the very poll in which he finds the time to be up; see `buttress-timeout`.
+const GRACE: Duration = Duration::from_millis(2);
+
 /// What a gRPC client was told, which may end the call by it: tonic's does.
 pub(super) struct Told {
+    deadline: Deadline,
     /// When the time in the header is up, which was rounded: not later than the deadline.
     until: Deadline,
     shared: Arc<Shared>,
 }
 
 impl Told {
-    /// The error of the call, which may be only the client's way to say that the time is up.
-    fn name(&self, error: BoxError) -> BoxError {
-        if !self.until.is_past() || Rejection::find(error.as_ref()).is_some() {
-            return error;
-        }
-        self.shared.late(error).into()
+    /// Whether this error of the call may be only the client's way to say that the time is up.
+    fn explains(&self, error: &BoxError) -> bool {
+        self.until.is_past() && Rejection::find(error.as_ref()).is_none()
     }
+
+    /// Whether somebody outside ends the call by then anyway, and says whose time it was.
+    fn is_watched_outside(&self) -> bool {
+        Deadline::enforced().is_some_and(|outside| outside <= self.deadline)
+    }
+}
+
+/// The error of a client that ended a call when its time was up, which is left to the one outside
+/// whose time it was.
+pub(super) struct Late {
+    error: BoxError,
+    told: Told,
+    grace: Pin<Box<Sleep>>,
 }
 
 /// What became of a request when it was to be handed over.
 #[pin_project(project = SentProj)]
 pub(super) enum Sent<F> {
     Called(#[pin] F, Option<Told>),
+    // Boxed, for a call that goes well never enters it.
+    Late(Option<Box<Late>>),
     Refused(Option<Rejection>),
 }
 
@@ -93,19 +113,32 @@ where
 {
     type Output = Result<T, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let SentProj::Called(future, told) = self.as_mut().project() {
+            let error = match ready!(future.poll(cx)).map_err(Into::into) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(error) => error,
+            };
+            let Some(told) = told.take().filter(|told| told.explains(&error)) else {
+                return Poll::Ready(Err(error));
+            };
+            let grace = Deadline::after_instant(told.deadline.instant(), GRACE).instant();
+            let late = Late { error, told, grace: Box::pin(sleep_until(grace)) };
+            self.set(Self::Late(Some(Box::new(late))));
+        }
         match self.project() {
-            SentProj::Called(future, told) => future.poll(cx).map_err(|error| {
-                let error = error.into();
-                match told {
-                    Some(told) => told.name(error),
-                    None => error,
+            SentProj::Late(late) => {
+                if let Some(late) = late.as_mut().filter(|late| late.told.is_watched_outside()) {
+                    ready!(late.grace.as_mut().poll(cx));
                 }
-            }),
+                let late = late.take().expect("ResponseFuture polled after it completed");
+                Poll::Ready(Err(late.told.shared.late(late.error).into()))
+            }
             SentProj::Refused(rejection) => {
                 let rejection = rejection.take().expect("ResponseFuture polled after it completed");
                 Poll::Ready(Err(rejection.into()))
             }
+            SentProj::Called(..) => unreachable!("it returned, or is late"),
         }
     }
 }
