@@ -227,6 +227,17 @@ async fn a_body_that_is_being_let_go_of_is_waited_for() {
     }
 }
 
+/// Nor past the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_body_is_waited_for_no_longer_than_the_deadline() {
+    let (probe, handle) = Probe::new(|_: u32| Reply::<()>::Now(Err("it failed".into())));
+    let held = HeldUp::new(99, Obstacle::StillSending);
+    let mut service = exact().protocol(held).build().unwrap().layer(probe);
+    let (start, time) = (Instant::now(), Duration::from_millis(1_012));
+    Deadline::scope(Some(Deadline::after(time)), || service.call(1)).await.unwrap_err();
+    assert_eq!((start.elapsed(), handle.calls()), (time, 1));
+}
+
 /// Whoever panics before the attempt is sent, the token for it is not lost.
 #[tokio::test(start_paused = true)]
 async fn a_panic_before_an_attempt_costs_no_token() {
