@@ -50,13 +50,14 @@
 //! - **Copies** are taken before an attempt, and only where another may follow. One of what is used
 //!   up while it is sent, a streamed body, may turn out to be of no use when the attempt has ended.
 //! - **Budget.** Each attempt after the first takes a token, before its wait; without one the call
-//!   ends with the result it has. A caller who leaves during the wait gives the token back. A first
-//!   attempt that succeeds earns a part of one.
+//!   ends with the result it has. It goes back if the attempt is never sent, because the caller left
+//!   for one. A first attempt that succeeds, by the head of its response, earns a part of one.
 //! - **Deadline.** An attempt that could not begin before the ambient
 //!   [`Deadline`](buttress_core::Deadline), as it was when the call was made, is not waited for:
-//!   the caller has the failure at once. One whose wait took longer than it was to take is not
-//!   begun after the deadline: the caller gets the error of the attempt before, or where that
-//!   ended with a response, which is gone,
+//!   the caller has the failure at once. One that is not sent by the deadline, because its wait took
+//!   longer than it was to take, or its service was not ready, is not sent at all: the caller gets the
+//!   error of the attempt before. Where that ended with a response, which is gone, a `TimeoutLayer`
+//!   outside whose deadline it is says so, or else the retry:
 //!   [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded).
 //! - **Hints.** Where the dependency asks for a delay, no less is waited, and up to half of it more,
 //!   for all whom it told the same would come back together; but no more than the limit on hints,
