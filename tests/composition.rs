@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -428,6 +429,13 @@ async fn what_is_ready_too_late_is_not_sent_whatever_stands_between() {
 /// says so, and the retry outside goes on.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_a_grpc_client_ends_is_the_limits() {
+    // Also on a machine that finds out late.
+    for late in [Duration::ZERO, Duration::from_millis(5), SECOND] {
+        attempts_are_the_limits(late).await;
+    }
+}
+
+async fn attempts_are_the_limits(late: Duration) {
     let (client, handle) = Probe::new(|request: Request<ScriptedBody>| {
         let micros = request.headers()["grpc-timeout"].to_str().unwrap().strip_suffix('u');
         let micros = Duration::from_micros(micros.unwrap().parse().unwrap());
@@ -447,7 +455,14 @@ async fn an_attempt_that_a_grpc_client_ends_is_the_limits() {
     let mut request = Request::post("/").body(ScriptedBody::default()).unwrap();
     request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     request.extensions_mut().insert(Repeatable);
-    let error = service.oneshot(request).await.unwrap_err();
+    let mut call = task::spawn(service.oneshot(request));
+    assert_pending!(call.poll());
+    advance(SECOND + late).await;
+    let error = match call.poll() {
+        Poll::Ready(result) => result,
+        Poll::Pending => call.await,
+    };
+    let error = error.map(drop).unwrap_err();
     assert_eq!(Rejection::find(error.as_ref()).unwrap().name(), "attempt");
     assert_eq!((handle.calls(), attempt.handle().snapshot().overall), (3, 3));
     assert_eq!(send.handle().snapshot().late, 0);

@@ -85,7 +85,7 @@
 //! # Events
 //!
 //! [`EventKind::Rejected`](buttress_core::EventKind::Rejected) for each request that is not sent,
-//! and for each call that a gRPC client ended for its time was up. The
+//! and for each call that a gRPC client ended for its time was up, and no limit outside. The
 //! [handle](SendDeadlineLayer::handle) counts both.
 //!
 //! [`Deadline`]: buttress_core::Deadline

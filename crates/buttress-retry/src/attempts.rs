@@ -73,15 +73,23 @@ pub(crate) enum Next<S: Service<Req>, Req, D> {
 pub(crate) struct Unsent {
     /// Goes back if it never is.
     paid: Option<Withdrawal>,
+    /// Whether the inner service is running. One that panics leaves it so, and then nobody knows
+    /// what was sent.
+    inside: bool,
     /// Ends it at the deadline: then there is the result of the one before, which nobody outside
     /// has.
     overdue: Option<Pin<Box<Sleep>>>,
 }
 
 impl Unsent {
+    /// Begins or ends a run of the inner service.
+    pub(crate) fn set_inside(&mut self, inside: bool) {
+        self.inside = inside;
+    }
+
     /// It was sent.
-    pub(crate) fn sent(self) {
-        if let Some(paid) = self.paid {
+    pub(crate) fn sent(&mut self) {
+        if let Some(paid) = self.paid.take() {
             paid.spend();
         }
     }
@@ -94,7 +102,19 @@ impl Unsent {
     }
 
     pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.overdue.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+        let Some(timer) = &mut self.overdue else { return Poll::Pending };
+        // The clock as well as the timer, which may be a moment late, and does not fire at all in a
+        // task that has used up its turn.
+        let fired = timer.as_mut().poll(cx).is_ready();
+        if fired || timer.deadline() <= Instant::now() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        if self.inside {
+            self.sent();
+        }
     }
 }
 
@@ -212,7 +232,10 @@ where
         let discarding = match result {
             // Gone before the wait, but for a short rest that may be worth its connection: that is
             // free for others in the meantime.
-            Ok(response) => self.protocol.discard(response).map(Box::pin),
+            Ok(response) => {
+                self.error = None;
+                self.protocol.discard(response).map(Box::pin)
+            }
             Err(error) => {
                 self.error = Some(error);
                 None
@@ -306,14 +329,14 @@ where
         self.protocol.mark(&mut request, Attempt::new(self.current, self.of));
         let mut instance = self.spare.instance();
         let call = Deadline::scope(self.deadline, || ReadyCall::start(&mut instance, request));
-        let overdue = || self.deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
-        let unsent = if call.called() {
-            Unsent { paid, overdue: None }.sent();
-            None
-        } else {
-            Some(Box::new(Unsent { paid, overdue: overdue() }))
-        };
-        Ok(Next::Attempt(call, unsent))
+        if call.called() {
+            if let Some(paid) = paid {
+                paid.spend();
+            }
+            return Ok(Next::Attempt(call, None));
+        }
+        let overdue = self.deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
+        Ok(Next::Attempt(call, Some(Box::new(Unsent { paid, inside: false, overdue }))))
     }
 }
 

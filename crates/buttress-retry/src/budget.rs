@@ -33,7 +33,8 @@ pub use self::settings::RetryBudgetBuilder;
 /// ```
 ///
 /// to the resolution of the clock that it keeps, a millisecond, and whatever threads do at once. What
-/// is given back, by a caller who left before his attempt began, does not count.
+/// is given back, by a caller who left before his attempt was sent, counts as not granted: while it was
+/// held it made room for others, so in one moment there may be more than the burst under way.
 /// Counting *successes*, not calls, is what lets it dry up in an outage: N. Bronson et al.,
 /// "Metastable Failures in Distributed Systems" (HotOS 2021); the form is that of Finagle's
 /// `RetryBudget`.

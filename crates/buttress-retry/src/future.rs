@@ -70,8 +70,14 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Attempting { mut call, unsent } => {
                     let latest = unsent.as_ref().and_then(|_| this.attempts.deadline());
+                    if let Some(unsent) = unsent {
+                        unsent.set_inside(true);
+                    }
                     let polled = call.as_mut().poll_until(latest, cx);
-                    if let Some(unsent) = unsent.take_if(|_| call.called()) {
+                    if let Some(unsent) = unsent {
+                        unsent.set_inside(false);
+                    }
+                    if let Some(mut unsent) = unsent.take_if(|_| call.called()) {
                         unsent.sent();
                     }
                     let Poll::Ready(result) = polled else {

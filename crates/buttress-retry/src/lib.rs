@@ -56,7 +56,8 @@
 //!   [`Deadline`](buttress_core::Deadline), as it was when the call was made, is not waited for:
 //!   the caller has the failure at once. One that is not sent by the deadline, because its wait took
 //!   longer than it was to take, or its service was not ready, is not sent at all: the caller gets the
-//!   error of the attempt before. Where that ended with a response, which is gone, a `TimeoutLayer`
+//!   error of the attempt before. (Sent is what was handed to the service inside; one that is a layer
+//!   of this suite is always ready, and what waits there is ended by a limit outside.) Where that ended with a response, which is gone, a `TimeoutLayer`
 //!   outside whose deadline it is says so, or else the retry:
 //!   [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded).
 //! - **Hints.** Where the dependency asks for a delay, no less is waited, and up to half of it more,

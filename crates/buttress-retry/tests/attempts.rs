@@ -278,3 +278,68 @@ async fn the_deadline_ends_what_is_not_sent_and_nothing_else() {
         assert_eq!(handle.calls(), if sent { 2 } else { 1 });
     }
 }
+
+/// Readiness comes, the request is sent, and its future panics, all in one poll: that is paid.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_panics_as_it_is_sent_is_paid() {
+    for in_call in [false, true] {
+        let calls = AtomicUsize::new(0);
+        let (probe, handle) =
+            Probe::new(move |(): ()| match calls.fetch_add(1, Ordering::SeqCst) {
+                0 => Reply::<()>::Now(Err("it failed".into())),
+                _ if in_call => Reply::PanicInCall,
+                _ => Reply::Panic,
+            });
+        let layer = exact().build().unwrap();
+        let mut service = layer.layer(probe);
+        let mut call = task::spawn(service.call(()));
+        assert_pending!(call.poll());
+        handle.set_readiness(Readiness::Pending);
+        advance(SECOND).await;
+        assert_pending!(call.poll());
+        handle.set_readiness(Readiness::Ready);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call.poll()));
+        assert!(panicked.is_err());
+        drop(call);
+        assert_eq!((handle.calls(), layer.budget().unwrap().snapshot().retries), (2, 1));
+    }
+}
+
+/// Of an error and a response after it, the response is the last result; and it is gone.
+#[tokio::test(start_paused = true)]
+async fn an_older_error_does_not_stand_for_a_response() {
+    let calls = AtomicUsize::new(0);
+    let (probe, handle) = Probe::new(move |(): ()| {
+        Reply::Now(match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Err("it failed".into()),
+            _ => Ok(()),
+        })
+    });
+    let fails = |_: Result<&(), &BoxError>| Judgement::FAILURE;
+    let mut service = exact().classify(fails).build().unwrap().layer(probe);
+    let mut call = task::spawn(service.call(()));
+    assert_pending!(call.poll());
+    advance(SECOND).await;
+    assert_pending!(call.poll());
+    assert_eq!(handle.calls(), 2);
+    handle.set_readiness(Readiness::Broken);
+    advance(2 * SECOND).await;
+    assert_eq!(assert_ready!(call.poll()).unwrap_err().to_string(), "the probe is broken");
+}
+
+/// A timer is late by up to a millisecond, and the limit outside looks at the clock.
+#[tokio::test(start_paused = true)]
+async fn the_last_error_is_there_though_the_timer_is_late() {
+    let (probe, handle) = Probe::new(|(): ()| Reply::<()>::Now(Err("it failed".into())));
+    let mut service = exact().build().unwrap().layer(probe);
+    let deadline = Some(Deadline::after(Duration::from_micros(5_000_300)));
+    let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+    assert_pending!(enforced(deadline, &mut call));
+    handle.set_readiness(Readiness::Pending);
+    advance(SECOND).await;
+    assert_pending!(enforced(deadline, &mut call));
+    advance(Duration::from_micros(4_000_500)).await;
+    handle.set_readiness(Readiness::Ready);
+    assert_eq!(assert_ready!(enforced(deadline, &mut call)).unwrap_err().to_string(), "it failed");
+    assert_eq!(handle.calls(), 1);
+}

@@ -43,7 +43,7 @@ pub struct SendDeadlineSnapshot {
     /// Requests that were refused, for they had no time left when they were to be sent.
     pub refused: u64,
     /// gRPC calls that the client ended with an error of its own when the time was up that was
-    /// sent with them.
+    /// sent with them, and that no limit outside ended as well.
     pub late: u64,
 }
 

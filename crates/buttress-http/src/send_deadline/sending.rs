@@ -122,8 +122,12 @@ where
             let Some(told) = told.take().filter(|told| told.explains(&error)) else {
                 return Poll::Ready(Err(error));
             };
-            let grace = Deadline::after_instant(told.deadline.instant(), GRACE).instant();
-            let late = Late { error, told, grace: Box::pin(sleep_until(grace)) };
+            if !told.is_watched_outside() {
+                return Poll::Ready(Err(told.shared.late(error).into()));
+            }
+            // From now on, if it is late already: he may have been asked this late himself.
+            let from = told.deadline.instant().max(Instant::now());
+            let late = Late { error, told, grace: Box::pin(sleep_until(from + GRACE)) };
             self.set(Self::Late(Some(Box::new(late))));
         }
         match self.project() {
