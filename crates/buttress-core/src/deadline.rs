@@ -53,6 +53,14 @@ struct Ambient {
 pub struct Deadline(Instant);
 
 impl Deadline {
+    /// How long somebody outside who [enforces](Self::enforce) a deadline has to end the call, once
+    /// a layer inside has found it to have passed: 2 ms.
+    ///
+    /// He ends it in the very poll in which it is found, and needs no time at all. One who does not,
+    /// for the call was moved away from under him or his thread is blocked in it, does not come later
+    /// either: so there is no more of it than a timer needs to tell two moments apart.
+    pub const GRACE: Duration = Duration::from_millis(2);
+
     /// The deadline at this instant.
     pub const fn at(instant: Instant) -> Self {
         Self(instant)
@@ -133,6 +141,12 @@ impl Deadline {
     /// from under him, or block him.
     pub fn enforced() -> Option<Self> {
         ambient().and_then(|ambient| ambient.enforced)
+    }
+
+    /// Whether somebody outside ends the running code when this deadline passes, or sooner: see
+    /// [`Deadline::enforced`]. He has [`GRACE`](Self::GRACE) to do so.
+    pub fn is_enforced(self) -> bool {
+        Self::enforced().is_some_and(|outside| outside <= self)
     }
 
     /// Runs `f` with this ambient deadline, and restores the former one after it, also when `f`

@@ -1,32 +1,25 @@
 //! What is known of the attempts of one call, across them.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use buttress_core::{
     Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Obstacle,
     Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
     RetryBudget, Withdrawal,
     decision::{Decision, Failed},
     service::Spare,
+    unsent::Unsent,
 };
 
 /// How long, and how often, a body is waited for that the attempt before has not let go of. Clients
 /// tell of a broken connection a moment before they drop what they were sending over it.
 const LINGER: Duration = Duration::from_millis(5);
 const MOST_LINGERS: u32 = 10;
-
-/// How long the one outside whose deadline has passed has to end the call.
-const GRACE: Duration = Duration::from_millis(2);
 
 /// What is known of the attempts of one call, across them.
 pub(crate) struct Attempts<S, Req, P> {
@@ -69,55 +62,6 @@ pub(crate) enum Next<S: Service<Req>, Req, D> {
     Wait(Wait<D>),
 }
 
-/// An attempt that was begun and is not sent yet.
-pub(crate) struct Unsent {
-    /// Goes back if it never is.
-    paid: Option<Withdrawal>,
-    /// Whether the inner service is running. One that panics leaves it so, and then nobody knows
-    /// what was sent.
-    inside: bool,
-    /// Ends it at the deadline: then there is the result of the one before, which nobody outside
-    /// has.
-    overdue: Option<Pin<Box<Sleep>>>,
-}
-
-impl Unsent {
-    /// Begins or ends a run of the inner service.
-    pub(crate) fn set_inside(&mut self, inside: bool) {
-        self.inside = inside;
-    }
-
-    /// It was sent.
-    pub(crate) fn sent(&mut self) {
-        if let Some(paid) = self.paid.take() {
-            paid.spend();
-        }
-    }
-
-    /// Gives the one outside the time to end the call, which he does in this very poll.
-    pub(crate) fn leave(&mut self) {
-        if let Some(timer) = &mut self.overdue {
-            timer.as_mut().reset(Instant::now() + GRACE);
-        }
-    }
-
-    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timer) = &mut self.overdue else { return Poll::Pending };
-        // The clock as well as the timer, which may be a moment late, and does not fire at all in a
-        // task that has used up its turn.
-        let fired = timer.as_mut().poll(cx).is_ready();
-        if fired || timer.deadline() <= Instant::now() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl Drop for Unsent {
-    fn drop(&mut self) {
-        if self.inside {
-            self.sent();
-        }
-    }
-}
-
 impl<S, Req, P> Attempts<S, Req, P> {
     pub(crate) fn first(
         copy: Option<Repeated<Req>>,
@@ -149,11 +93,6 @@ impl<S, Req, P> Attempts<S, Req, P> {
         self.current
     }
 
-    /// Until when an attempt is to be sent that was not sent at once.
-    pub(crate) fn deadline(&self) -> Option<Deadline> {
-        self.deadline
-    }
-
     /// What the call comes to when an attempt could not be sent for want of readiness. A service
     /// that can not become ready is of no more use, and nor are its clones: what the dependency
     /// itself said is worth more.
@@ -165,8 +104,8 @@ impl<S, Req, P> Attempts<S, Req, P> {
     /// Whether it is left, once, to the one outside whose deadline has passed to end the call: he
     /// names his limit, where there is no error of the dependency to give.
     pub(crate) fn leaves_it(&mut self) -> bool {
-        let his = Deadline::enforced();
-        let leaves = !self.left && self.error.is_none() && his.is_some() && his <= self.deadline;
+        let leaves =
+            !self.left && self.error.is_none() && self.deadline.is_some_and(Deadline::is_enforced);
         self.left |= leaves;
         leaves
     }
@@ -305,7 +244,7 @@ where
         let remaining = self.deadline.map(Deadline::remaining);
         if remaining.is_some_and(|remaining| remaining.is_zero()) {
             if self.leaves_it() {
-                return Ok(Next::Wait(Wait { delay: GRACE, paid, discarding: None }));
+                return Ok(Next::Wait(Wait { delay: Deadline::GRACE, paid, discarding: None }));
             }
             return Err(self.overdue());
         }
@@ -335,8 +274,7 @@ where
             }
             return Ok(Next::Attempt(call, None));
         }
-        let overdue = self.deadline.map(|deadline| Box::pin(sleep_until(deadline.instant())));
-        Ok(Next::Attempt(call, Some(Box::new(Unsent { paid, inside: false, overdue }))))
+        Ok(Next::Attempt(call, Some(Box::new(Unsent::new(paid, self.deadline)))))
     }
 }
 

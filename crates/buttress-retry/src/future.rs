@@ -13,7 +13,8 @@ use tower_service::Service;
 
 use crate::{
     Withdrawal,
-    attempts::{Attempts, Next, Unsent, Wait},
+    attempts::{Attempts, Next, Wait},
+    unsent::Unsent,
 };
 
 /// The future of [`JitteredRetry`](crate::JitteredRetry).
@@ -69,18 +70,7 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Attempting { mut call, unsent } => {
-                    let latest = unsent.as_ref().and_then(|_| this.attempts.deadline());
-                    if let Some(unsent) = unsent {
-                        unsent.set_inside(true);
-                    }
-                    let polled = call.as_mut().poll_until(latest, cx);
-                    if let Some(unsent) = unsent {
-                        unsent.set_inside(false);
-                    }
-                    if let Some(mut unsent) = unsent.take_if(|_| call.called()) {
-                        unsent.sent();
-                    }
-                    let Poll::Ready(result) = polled else {
+                    let Poll::Ready(result) = Unsent::poll_call(unsent, call.as_mut(), cx) else {
                         let Some(unsent) = unsent else { return Poll::Pending };
                         ready!(unsent.poll_overdue(cx));
                         if this.attempts.leaves_it() {

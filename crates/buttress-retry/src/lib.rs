@@ -123,6 +123,7 @@ mod jitter;
 mod layer;
 mod service;
 mod terms;
+mod unsent;
 
 pub use backoff::Backoff;
 pub use budget::{RetryBudget, RetryBudgetBuilder, RetryBudgetSnapshot, Withdrawal};

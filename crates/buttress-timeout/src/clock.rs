@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use buttress_core::{BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind};
@@ -15,13 +14,6 @@ use crate::{
     layer::Shared,
     limits::{Bounds, Cause},
 };
-
-/// How long a call whose deadline is another's is left to him, once it is found to have passed.
-///
-/// He cuts in the very poll in which it is found, and needs no time at all. One who does not, for
-/// the call was moved away from under him or his thread is blocked in it, does not come later
-/// either: so there is no more of it than a timer needs to tell two moments apart.
-const GRACE: Duration = Duration::from_millis(2);
 
 /// The bounds of one call, and whom to tell when they are passed.
 pub(crate) struct Clock {
@@ -50,7 +42,7 @@ impl Clock {
     /// whose it was. Asked at each poll, for a call may go on elsewhere than where it began.
     fn is_watched_outside(&self) -> bool {
         self.bounds.cause() == Cause::Deadline
-            && Deadline::enforced().is_some_and(|outside| Some(outside) <= self.bounds.due())
+            && self.bounds.due().is_some_and(Deadline::is_enforced)
     }
 
     /// When the call is cut here, for who asks at `now`.
@@ -60,7 +52,7 @@ impl Clock {
             return Some(due);
         }
         // From now on, and not from when it was due: he may have been asked this late himself.
-        Some(*self.grace.get_or_insert_with(|| Deadline::after_instant(now, GRACE)))
+        Some(*self.grace.get_or_insert_with(|| Deadline::after_instant(now, Deadline::GRACE)))
     }
 
     /// Whether the call is to be cut.

@@ -77,7 +77,7 @@ where
         let mut ended = None;
         if let StateProj::Running { mut call, deadline, door } = state.as_mut().project() {
             // That one which somebody outside enforces has passed is his to say.
-            let own = deadline.filter(|own| Deadline::enforced().is_none_or(|his| *own < his));
+            let own = deadline.filter(|own| !own.is_enforced());
             match Deadline::scope(*deadline, || call.as_mut().poll_until(own, cx)) {
                 Poll::Ready(result) => ended = Some(Ok(result)),
                 Poll::Pending => {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::{DeadlineHeader, deadline_header::KNOWN, grpc};
 
 /// Writes that `remaining` is left, in `own` or, for gRPC, in `grpc-timeout`, and in each other
-/// header of that meaning which is there already. Gives what `own` or `grpc-timeout` says then.
+/// header of that meaning which is there already.
 ///
 /// None if a header would have to say that nothing is left; what was written until then is of no
 /// use.
@@ -15,7 +15,7 @@ pub(super) fn write(
     headers: &mut HeaderMap,
     own: &DeadlineHeader,
     remaining: Duration,
-) -> Option<Duration> {
+) -> Option<()> {
     let primary = if grpc::is_grpc(headers) { &DeadlineHeader::GRPC_TIMEOUT } else { own };
     let known = || KNOWN.iter().chain([own]);
     // What one header said is not lengthened in another.
@@ -29,15 +29,16 @@ pub(super) fn write(
     write_one(headers, primary, remaining)
 }
 
-fn write_one(
-    headers: &mut HeaderMap,
-    header: &DeadlineHeader,
-    remaining: Duration,
-) -> Option<Duration> {
+/// What a gRPC client is told; `None` for one that is not, who does not go by it.
+pub(super) fn told(headers: &HeaderMap) -> Option<Duration> {
+    let told = || DeadlineHeader::GRPC_TIMEOUT.soonest(headers, |_invalid| {});
+    grpc::is_grpc(headers).then(told).flatten()
+}
+
+fn write_one(headers: &mut HeaderMap, header: &DeadlineHeader, remaining: Duration) -> Option<()> {
     let value = header.format(remaining)?;
-    let said = header.parse(&value);
     headers.remove(header.name());
     // Where a map has no room for one header more, it is better to say nothing than to panic.
     let _ = headers.try_insert(header.name(), value);
-    said
+    Some(())
 }

@@ -4,7 +4,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use buttress_core::{BoxError, Deadline, Rejection};
@@ -14,7 +13,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use super::{headers, layer::Shared};
-use crate::grpc;
 
 /// A service that writes the headers when it is called, which is when the inner one is ready: only
 /// then is it known what remains.
@@ -49,12 +47,12 @@ where
         if let Some(deadline) = deadline {
             let (now, headers) = (Instant::now(), request.headers_mut());
             let remaining = deadline.remaining_at(now);
-            let Some(said) = headers::write(headers, self.shared.header(), remaining) else {
+            if headers::write(headers, self.shared.header(), remaining).is_none() {
                 // Gives back the readiness that was claimed and is not used.
                 self.inner = self.inner.clone();
                 return Sent::Refused(Some(self.shared.refuse()));
-            };
-            told = grpc::is_grpc(headers).then(|| Told {
+            }
+            told = headers::told(headers).map(|said| Told {
                 deadline,
                 until: Deadline::after_instant(now, said),
                 shared: Arc::clone(&self.shared),
@@ -63,11 +61,6 @@ where
         Sent::Called(self.inner.call(request), told)
     }
 }
-
-/// How long the one outside whose deadline it is has to end a call that the client has ended.
-///
-/// He does it in the very poll in which he finds the time to be up; see `buttress-timeout`.
-const GRACE: Duration = Duration::from_millis(2);
 
 /// What a gRPC client was told, which may end the call by it: tonic's does.
 pub(super) struct Told {
@@ -81,11 +74,6 @@ impl Told {
     /// Whether this error of the call may be only the client's way to say that the time is up.
     fn explains(&self, error: &BoxError) -> bool {
         self.until.is_past() && Rejection::find(error.as_ref()).is_none()
-    }
-
-    /// Whether somebody outside ends the call by then anyway, and says whose time it was.
-    fn is_watched_outside(&self) -> bool {
-        Deadline::enforced().is_some_and(|outside| outside <= self.deadline)
     }
 }
 
@@ -122,17 +110,18 @@ where
             let Some(told) = told.take().filter(|told| told.explains(&error)) else {
                 return Poll::Ready(Err(error));
             };
-            if !told.is_watched_outside() {
+            // Else somebody outside ends the call anyway, and says whose time it was.
+            if !told.deadline.is_enforced() {
                 return Poll::Ready(Err(told.shared.late(error).into()));
             }
             // From now on, if it is late already: he may have been asked this late himself.
             let from = told.deadline.instant().max(Instant::now());
-            let late = Late { error, told, grace: Box::pin(sleep_until(from + GRACE)) };
+            let late = Late { error, told, grace: Box::pin(sleep_until(from + Deadline::GRACE)) };
             self.set(Self::Late(Some(Box::new(late))));
         }
         match self.project() {
             SentProj::Late(late) => {
-                if let Some(late) = late.as_mut().filter(|late| late.told.is_watched_outside()) {
+                if let Some(late) = late.as_mut().filter(|late| late.told.deadline.is_enforced()) {
                     ready!(late.grace.as_mut().poll(cx));
                 }
                 let late = late.take().expect("ResponseFuture polled after it completed");
