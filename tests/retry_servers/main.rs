@@ -4,6 +4,7 @@ mod client;
 mod grpc;
 mod hints;
 mod levels;
+mod reuse;
 mod server;
 mod unsent;
 
@@ -176,31 +177,5 @@ async fn an_upload_that_is_cut_is_repeated_from_its_start() {
         let seen = (response.status(), server.requests());
         assert_eq!(seen, (StatusCode::OK, 2), "{speaks:?}: {:?}", told.gave_up());
         assert_eq!(server.seen()[0].body, "the first part, and the rest");
-    }
-}
-
-/// A short page is read to its end, so one connection serves all attempts; a long one is not worth
-/// that.
-#[tokio::test]
-async fn a_connection_of_http_1_is_used_again() {
-    for (length, connections) in [(100, 1), (1 << 20, 3)] {
-        let server = Server::start(move |number| {
-            let page = Full::from("x".repeat(length));
-            let status = if number < 2 { 503 } else { 200 };
-            Reaction::Answers(http::Response::builder().status(status).body(page).unwrap())
-        })
-        .await;
-        // Long enough for the page to come and the connection to be given back.
-        let layer = JitteredRetryLayer::builder()
-            .backoff(Backoff::constant(Duration::from_millis(200)))
-            .jitter(Jitter::None)
-            .protocol(Http::new());
-        let client =
-            ServiceBuilder::new()
-                .layer(layer.build().unwrap())
-                .service(hyper::<Full<Bytes>>(Speaks::H1));
-        let request = Request::get(&server.uri).body(Full::default()).unwrap();
-        assert_eq!(send(&client, request).await.status(), StatusCode::OK);
-        assert_eq!((server.requests(), server.connections()), (3, connections), "{length} bytes");
     }
 }

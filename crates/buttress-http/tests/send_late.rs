@@ -62,6 +62,17 @@ async fn what_fails_for_another_reason_passes_untouched() {
     assert_eq!(layer.handle().snapshot().late, 0);
 }
 
+/// What carries the header and is not gRPC does not go by it.
+#[tokio::test(start_paused = true)]
+async fn a_grpc_timeout_alone_does_not_make_it_grpc() {
+    let (fails, _handle) =
+        Probe::new(|_: Request<()>| Reply::<()>::After(SECOND, Err("transport error".into())));
+    let request = Request::builder().header("grpc-timeout", "1S").body(()).unwrap();
+    let call = SendDeadlineLayer::new().layer(fails).oneshot(request);
+    let error = Deadline::scoped(Some(Deadline::after(SECOND)), call).await.unwrap_err();
+    assert_eq!(error.to_string(), "transport error");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rejection_from_inside_stays_whose_it_was() {
     let (hangs, _handle) = Probe::new(|_: Request<()>| Reply::<()>::Never);
