@@ -19,6 +19,7 @@
 //! | [`Reporter`] | what one layer says, in its own name |
 //! | [`Randomness`] | jitter and fault draws, seedable |
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
+//! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
 mod config;
@@ -28,6 +29,8 @@ mod discard;
 mod event;
 mod follow;
 mod judgement;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod observer;
 mod protocol;
 mod randomness;
@@ -43,6 +46,8 @@ pub use discard::Discard;
 pub use event::{CircuitState, Event, EventKind, GaveUp};
 pub use follow::{End, Follow, Follower};
 pub use judgement::{Classify, Judgement, Outcome, Retry};
+#[cfg(feature = "keyed")]
+pub use keyed::{Keep, Keyed};
 pub use observer::{Observer, Tracing};
 pub use protocol::{Classified, Plain, Protocol};
 pub use randomness::Randomness;
