@@ -5,7 +5,11 @@ use std::{fmt, sync::Arc, thread};
 use buttress_core::{Deadline, Outcome, Rejection};
 use tokio::time::Instant;
 
-use crate::{circuit::Ticket, layer::Shared};
+use crate::{
+    Abandoned,
+    circuit::{Ticket, Verdict},
+    shared::Shared,
+};
 
 /// Leave to make one call.
 ///
@@ -38,21 +42,26 @@ pub(crate) enum Awaits {
 
 impl Admission {
     /// Asks the circuit for leave.
-    pub(crate) fn ask(shared: &Arc<Shared>) -> Result<Self, Rejection> {
-        let admitted = shared.admit().map(|ticket| {
-            let deadline = Deadline::current();
-            Self {
-                shared: Arc::clone(shared),
-                ticket: Some(ticket),
-                deadline,
-                late: deadline.is_some_and(Deadline::is_past),
-                inside: false,
-                awaits: Awaits::Head,
+    pub(crate) fn ask(shared: Arc<Shared>) -> Result<Self, Rejection> {
+        let ticket = match shared.admit() {
+            Ok(ticket) => ticket,
+            Err(refused) => {
+                shared.tell();
+                return Err(shared.reject(refused));
             }
-        });
+        };
+        let deadline = Deadline::current();
+        let admission = Self {
+            shared,
+            ticket: Some(ticket),
+            deadline,
+            late: deadline.is_some_and(Deadline::is_past),
+            inside: false,
+            awaits: Awaits::Head,
+        };
         // Only now that the ticket can not be lost, whatever the observer does.
-        shared.tell();
-        admitted.map_err(|refused| shared.reject(refused))
+        admission.shared.tell();
+        Ok(admission)
     }
 
     /// Runs a part of the inner service.
@@ -77,9 +86,9 @@ impl Admission {
     }
 
     /// Settles it as this.
-    pub(crate) fn settle(mut self, outcome: Outcome) {
+    pub(crate) fn settle(mut self, verdict: Verdict) {
         if let Some(ticket) = self.ticket.take() {
-            self.shared.settle(ticket, outcome);
+            self.shared.settle(ticket, verdict);
         }
     }
 
@@ -89,15 +98,24 @@ impl Admission {
         if self.inside || (self.followed() && thread::panicking()) {
             return Outcome::Failure;
         }
-        // Cut, the dependency took too long; dropped before, the caller hung up, which says nothing
-        // about it that its head has not said.
-        if self.was_cut() {
-            Outcome::Failure
-        } else if self.followed() {
-            Outcome::Success
-        } else {
-            Outcome::Neutral
+        if self.followed() {
+            // Cut, the dependency took too long; else the reader has left, which says nothing about
+            // it that its head has not said.
+            return if self.was_cut() { Outcome::Failure } else { Outcome::Success };
         }
+        let failed = match self.shared.settings().abandoned {
+            Abandoned::FailedIfLate => self.was_cut() || self.is_slow(),
+            Abandoned::Failed => true,
+            Abandoned::Neutral => false,
+        };
+        if failed { Outcome::Failure } else { Outcome::Neutral }
+    }
+
+    /// Whether it takes longer than a call should, where that counts.
+    fn is_slow(&self) -> bool {
+        let began = self.ticket.as_ref().and_then(Ticket::began);
+        let took = began.map(|began| Instant::now().saturating_duration_since(began));
+        self.shared.settings().conditions.is_slow(took)
     }
 
     /// Whether the response's head has come and was good.
@@ -117,8 +135,11 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.shared.settle(ticket, self.unsettled());
+        if self.ticket.is_some() {
+            let outcome = self.unsettled();
+            if let Some(ticket) = self.ticket.take() {
+                self.shared.settle(ticket, outcome.into());
+            }
         }
     }
 }

@@ -6,9 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{
-    BoxError, Classify, End, Follow, Follower, Judgement, Outcome, ReadyCall, Rejection,
-};
+use buttress_core::{BoxError, Classify, End, Follow, Follower, Judgement, Outcome, ReadyCall};
 use pin_project::pin_project;
 use tower_service::Service;
 
@@ -30,7 +28,8 @@ enum State<S: Service<Req>, Req, P> {
         admission: Admission,
         protocol: P,
     },
-    Refused(Rejection),
+    // The inner service was not called.
+    Refused(BoxError),
     Done,
 }
 
@@ -39,8 +38,8 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
         Self { state: State::Running { call, admission, protocol } }
     }
 
-    pub(crate) fn refused(rejection: Rejection) -> Self {
-        Self { state: State::Refused(rejection) }
+    pub(crate) fn refused(error: BoxError) -> Self {
+        Self { state: State::Refused(error) }
     }
 }
 
@@ -64,7 +63,7 @@ where
             (StateOwned::Running { admission, protocol, .. }, Some(answer)) => {
                 judge(answer.map_err(Into::into), admission, &protocol)
             }
-            (StateOwned::Refused(rejection), _) => Err(rejection.into()),
+            (StateOwned::Refused(error), _) => Err(error),
             _ => panic!("ResponseFuture polled after it completed"),
         })
     }
@@ -79,11 +78,11 @@ fn judge<Res, P>(
 where
     P: Classify<Res> + Follow<Res>,
 {
-    let outcome = protocol.classify(answer.as_ref()).outcome;
-    let admission = match (outcome, &answer) {
+    let judgement = protocol.classify(answer.as_ref());
+    let admission = match (judgement.outcome, &answer) {
         (Outcome::Success, Ok(_)) => Some(admission.follow()),
-        (outcome, _) => {
-            admission.settle(outcome);
+        _ => {
+            admission.settle(judgement.into());
             None
         }
     };
@@ -118,8 +117,8 @@ impl Follower for BreakerFollower {
     fn ended(self, end: End<'_>) {
         if let Some(admission) = self.admission {
             admission.settle(match end {
-                End::Complete(outcome) => outcome,
-                End::Failed(error) => Judgement::of_error(error).outcome,
+                End::Complete(outcome) => outcome.into(),
+                End::Failed(error) => Judgement::of_error(error).into(),
             });
         }
     }

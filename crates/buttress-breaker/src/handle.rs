@@ -3,14 +3,29 @@
 use std::{fmt, sync::Arc};
 
 use buttress_core::CircuitState;
+use tokio::time::Instant;
 
-use crate::{Snapshot, layer::Shared};
+use crate::{Snapshot, Transitions, shared::Shared};
 
-/// A view of the circuit of one [`BreakerLayer`](crate::BreakerLayer), and of all services that
-/// it made.
+/// A circuit in an operator's hand: that of one [`BreakerLayer`](crate::BreakerLayer) and all
+/// services that it made, or that of one key.
 ///
-/// Clones see the same circuit. Whoever looks makes the changes that are due by the time alone,
+/// Clones hold the same circuit. Whoever looks makes the changes that are due by the time alone,
 /// as a call would: a circuit whose open time is over is half-open, and the observer is told so.
+///
+/// What an operator says holds for all who use the circuit, until he says otherwise:
+///
+/// ```
+/// use buttress_breaker::BreakerLayer;
+/// use buttress_core::CircuitState;
+///
+/// let layer = BreakerLayer::new();
+/// let handle = layer.handle();
+/// handle.force_open(); // the dependency is being maintained
+/// assert_eq!(handle.state(), CircuitState::Open);
+/// handle.resume(); // and is back: the next call is a probe
+/// assert_eq!(handle.state(), CircuitState::HalfOpen);
+/// ```
 #[derive(Clone)]
 pub struct BreakerHandle {
     shared: Arc<Shared>,
@@ -21,14 +36,61 @@ impl BreakerHandle {
         Self { shared }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn into_shared(self) -> Arc<Shared> {
+        self.shared
+    }
+
+    /// The name in errors and events: that of the layer, and for one of many circuits its key.
+    pub fn name(&self) -> &str {
+        self.shared.reporter().name()
+    }
+
     /// The state now.
     pub fn state(&self) -> CircuitState {
-        self.shared.state()
+        self.shared.operate(|circuit| circuit.state(Instant::now))
     }
 
     /// All there is to see, as of one moment.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.snapshot()
+        self.shared.operate(|circuit| circuit.snapshot(Instant::now))
+    }
+
+    /// Opens the circuit and holds it open: every call is refused and none is let in as a probe,
+    /// until [`resume`](Self::resume), [`reset`](Self::reset) or
+    /// [`force_closed`](Self::force_closed).
+    pub fn force_open(&self) {
+        self.shared.operate(|circuit| circuit.force_open(Instant::now()));
+    }
+
+    /// Closes the circuit and holds it closed: every call passes, and none counts, until
+    /// [`resume`](Self::resume), [`reset`](Self::reset) or [`force_open`](Self::force_open).
+    pub fn force_closed(&self) {
+        self.shared.operate(|circuit| circuit.force_closed(Instant::now()));
+    }
+
+    /// Leaves a circuit that was forced to itself again: one that was held open becomes half-open,
+    /// for nobody knows how the dependency is, and one that was held closed is closed, with nothing
+    /// counted. Nothing happens to one that was not forced.
+    pub fn resume(&self) {
+        self.shared.operate(|circuit| circuit.resume(Instant::now()));
+    }
+
+    /// Closes the circuit, with nothing counted, as it was in the beginning; also one that was
+    /// forced.
+    ///
+    /// Calls that are out count for nothing any more. The sums of the [snapshot](Snapshot), as how
+    /// often it opened, go on.
+    pub fn reset(&self) {
+        self.shared.operate(|circuit| circuit.reset(Instant::now()));
+    }
+
+    /// The changes of state from now on.
+    pub fn subscribe(&self) -> Transitions {
+        self.shared.subscribe()
     }
 }
 

@@ -90,14 +90,34 @@
 //! [`EventKind::Rejected`](buttress_core::EventKind::Rejected), once for each refused call.
 
 mod admission;
+mod builder;
 mod circuit;
+mod circuits;
 mod future;
 mod handle;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod layer;
+mod open_time;
+mod probes;
+mod readiness;
 mod service;
+mod settings;
+mod shared;
+mod snapshot;
+mod transitions;
+mod trip;
+mod window;
 
-pub use circuit::Snapshot;
+pub use builder::BreakerLayerBuilder;
+pub use circuits::{Circuits, OneCircuit};
 pub use future::{BreakerFollower, ResponseFuture};
 pub use handle::BreakerHandle;
-pub use layer::{BreakerLayer, BreakerLayerBuilder};
+#[cfg(feature = "keyed")]
+pub use keyed::{ByKey, CircuitPerKey, KeyedBreakerHandle};
+pub use layer::BreakerLayer;
 pub use service::Breaker;
+pub use settings::Abandoned;
+pub use snapshot::Snapshot;
+pub use transitions::{Transition, Transitions};
+pub use window::Window;

@@ -2,26 +2,29 @@
 
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Classify, Follow, Plain, ReadyCall};
 use tower_service::Service;
 
-use crate::{BreakerFollower, ResponseFuture, admission::Admission, layer::Shared};
+use crate::{
+    BreakerFollower, Circuits, OneCircuit, ResponseFuture, admission::Admission,
+    readiness::Readiness,
+};
 
 /// A service that is left alone while it fails; made by [`BreakerLayer`](crate::BreakerLayer).
 #[derive(Clone)]
-pub struct Breaker<S, P = Plain> {
+pub struct Breaker<S, P = Plain, C = OneCircuit> {
     inner: S,
-    shared: Arc<Shared>,
+    circuits: C,
     protocol: P,
+    readiness: Readiness,
 }
 
-impl<S, P> Breaker<S, P> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P) -> Self {
-        Self { inner, shared, protocol }
+impl<S, P, C> Breaker<S, P, C> {
+    pub(crate) fn new(inner: S, circuits: C, protocol: P, readiness: Readiness) -> Self {
+        Self { inner, circuits, protocol, readiness }
     }
 
     /// The inner service.
@@ -40,38 +43,48 @@ impl<S, P> Breaker<S, P> {
     }
 }
 
-impl<S, Req, P> Service<Req> for Breaker<S, P>
+impl<S, Req, P, C> Service<Req> for Breaker<S, P, C>
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
     P: Classify<S::Response> + Follow<S::Response> + Clone,
+    C: Circuits<Req>,
 {
     type Response = P::Response<BreakerFollower>;
     type Error = BoxError;
     type Future = ResponseFuture<S, Req, P>;
 
-    /// Always ready: the inner service's readiness is claimed inside a call that was admitted,
-    /// so that an open breaker neither waits for it nor holds it.
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
+    /// Always ready, unless [told otherwise](crate::BreakerLayerBuilder::readiness): the inner
+    /// service's readiness is claimed inside a call that was admitted, so that an open breaker
+    /// neither waits for it nor holds it.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let mut admission = match Admission::ask(&self.shared) {
+        let circuit = self.circuits.circuit(&request);
+        let mut admission = match Admission::ask(circuit.into_shared()) {
             Ok(admission) => admission,
-            Err(rejection) => return ResponseFuture::refused(rejection),
+            Err(rejection) => {
+                self.readiness.release(&mut self.inner);
+                return ResponseFuture::refused(rejection.into());
+            }
         };
+        if let Some(error) = self.readiness.take_error() {
+            admission.settle(self.protocol.classify(Err(&error)).into());
+            return ResponseFuture::refused(error);
+        }
         let inner = &mut self.inner;
         let call = admission.watch(|| ReadyCall::start(inner, request));
         ResponseFuture::new(call, admission, self.protocol.clone())
     }
 }
 
-impl<S: fmt::Debug, P> fmt::Debug for Breaker<S, P> {
+impl<S: fmt::Debug, P, C: fmt::Debug> fmt::Debug for Breaker<S, P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Breaker")
             .field("inner", &self.inner)
-            .field("layer", &self.shared)
+            .field("layer", &self.circuits)
             .finish_non_exhaustive()
     }
 }

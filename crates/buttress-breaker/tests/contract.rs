@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use buttress_breaker::{BreakerHandle, BreakerLayer, BreakerLayerBuilder};
-use buttress_core::{BoxError, CircuitState, Rejection, RejectionKind};
+use buttress_core::{BoxError, CircuitState, Rejection, RejectionKind, Trip};
 use buttress_testkit::{
     Probe, ProbeHandle, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits,
     assert_pending, assert_ready, assert_service_traits, task,
@@ -37,7 +37,7 @@ async fn trip<S: Service<bool> + Clone>(service: &S, handle: &BreakerHandle) {
 
 fn open_circuit(error: &BoxError) -> &Rejection {
     let rejection = Rejection::find(error.as_ref()).expect("a rejection");
-    assert_eq!(rejection.kind(), &RejectionKind::CircuitOpen { failures: 2 });
+    assert_eq!(rejection.kind(), &RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(2) });
     rejection
 }
 
@@ -170,7 +170,7 @@ async fn says_once_what_happened() {
     assert_eq!(recorder.take(), ["breaker prices: circuit closed -> open"]);
     for _ in 0..2 {
         service.clone().oneshot(false).await.unwrap_err();
-        let line = "breaker prices: rejected: circuit open after 2 failures in a row";
+        let line = "breaker prices: rejected: circuit open, since 2 calls in a row failed";
         assert_eq!(recorder.take(), [line]);
     }
     advance(OPEN_FOR).await;

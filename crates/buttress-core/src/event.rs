@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Judgement, Obstacle, Rejection};
+use crate::{CircuitState, Judgement, Obstacle, Rejection, Trip};
 
 /// Something that happened in a layer, said once, to its [`Observer`](crate::Observer).
 ///
@@ -51,6 +51,8 @@ pub enum EventKind<'a> {
         from: CircuitState,
         /// The state now.
         to: CircuitState,
+        /// Why, if it opened.
+        why: Option<Trip>,
     },
     /// A fallback is about to step in for this failure.
     FallingBack {
@@ -103,31 +105,10 @@ pub enum GaveUp {
     Obstacle(Obstacle),
 }
 
-/// The state of a circuit breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CircuitState {
-    /// Calls pass.
-    Closed,
-    /// Calls are refused.
-    Open,
-    /// A few calls pass, to find out whether the dependency has recovered.
-    HalfOpen,
-}
-
 impl<'a> Event<'a> {
     /// An event of the layer of this kind and name.
     pub const fn new(layer: &'static str, name: &'a str, kind: EventKind<'a>) -> Self {
         Self { layer, name, kind }
-    }
-}
-
-impl fmt::Display for CircuitState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        })
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`Discard`] | how a response is got rid of that another attempt is to replace |
 //! | [`Substitute`] | how an answer of a fallback stands in for the original, marked as degraded |
 //! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
+//! | [`CircuitState`], [`Trip`] | whether calls pass a breaker, and why not |
 //! | [`Event`], [`Observer`] | what happened, typed and once, for logs, metrics and tests |
 //! | [`Reporter`] | what one layer says, in its own name |
 //! | [`Randomness`] | jitter and fault draws, seedable |
@@ -22,6 +23,7 @@
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
+mod circuit;
 mod config;
 mod deadline;
 mod degraded;
@@ -39,11 +41,12 @@ mod rejection;
 mod repeat;
 mod reporter;
 
+pub use circuit::{CircuitState, Trip};
 pub use config::ConfigError;
 pub use deadline::{Deadline, Scoped};
 pub use degraded::{Degraded, Substitute};
 pub use discard::Discard;
-pub use event::{CircuitState, Event, EventKind, GaveUp};
+pub use event::{Event, EventKind, GaveUp};
 pub use follow::{End, Follow, Follower};
 pub use judgement::{Classify, Judgement, Outcome, Retry};
 #[cfg(feature = "keyed")]

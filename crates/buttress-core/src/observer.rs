@@ -60,8 +60,9 @@ impl Observer for Tracing {
             EventKind::GaveUp { attempts, why } => {
                 tracing::debug!(target: "buttress", layer, name, attempts, %why, "gave up");
             }
-            EventKind::CircuitChanged { from, to } => {
-                tracing::warn!(target: "buttress", layer, name, %from, %to, "circuit changed");
+            EventKind::CircuitChanged { from, to, why } => {
+                let why = why.map(tracing::field::display);
+                tracing::warn!(target: "buttress", layer, name, %from, %to, why, "circuit changed");
             }
             EventKind::FallingBack { judgement, cause } => {
                 let outcome = judgement.outcome;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use crate::BoxError;
+use crate::{BoxError, Trip};
 
 /// Why a Buttress layer refused a call, or cut it short.
 ///
@@ -53,8 +53,8 @@ pub enum RejectionKind {
     },
     /// The circuit breaker is open, or half-open with every probe taken.
     CircuitOpen {
-        /// The failures in a row that opened it.
-        failures: u32,
+        /// Why it opened.
+        why: Trip,
     },
     /// Every place of the bulkhead is taken, and so is every place in its queue.
     BulkheadFull {
@@ -199,9 +199,7 @@ impl fmt::Display for RejectionKind {
             Self::DeadlineExceeded { called: false } => {
                 f.write_str("the deadline had passed before the call")
             }
-            Self::CircuitOpen { failures } => {
-                write!(f, "circuit open after {failures} failures in a row")
-            }
+            Self::CircuitOpen { why } => write!(f, "circuit open, since {why}"),
             Self::BulkheadFull { limit, in_flight, queued } => {
                 write!(f, "full, {in_flight} of {limit} places taken and {queued} waiting")
             }

@@ -8,6 +8,7 @@ use std::{
 
 use buttress_core::{
     CircuitState, Event, EventKind, GaveUp, Judgement, Observer, Rejection, RejectionKind, Tracing,
+    Trip,
 };
 
 #[derive(Clone, Default)]
@@ -34,15 +35,22 @@ fn each_event_is_one_line_with_its_layer_and_name() {
         .without_time()
         .with_ansi(false)
         .finish();
-    let rejection =
-        Rejection::new("breaker", "b".into(), RejectionKind::CircuitOpen { failures: 5 });
+    let rejection = Rejection::new(
+        "breaker",
+        "b".into(),
+        RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) },
+    );
     let down = io::Error::other("down");
     let events = [
         EventKind::Rejected(&rejection),
         EventKind::Retrying { attempt: 1, delay: Duration::from_millis(70), cause: Some(&down) },
         EventKind::Retrying { attempt: 2, delay: Duration::ZERO, cause: None },
         EventKind::GaveUp { attempts: 3, why: GaveUp::Attempts },
-        EventKind::CircuitChanged { from: CircuitState::Closed, to: CircuitState::Open },
+        EventKind::CircuitChanged {
+            from: CircuitState::Closed,
+            to: CircuitState::Open,
+            why: Some(Trip::Forced),
+        },
         EventKind::FallingBack { judgement: Judgement::FAILURE, cause: Some(&down) },
         EventKind::Served { tier: "trending" },
         EventKind::TierFailed { tier: "trending", cause: &down },
@@ -61,12 +69,14 @@ fn each_event_is_one_line_with_its_layer_and_name() {
         lines,
         [
             format!(
-                "DEBUG buttress: rejected {who} rejection=breaker `b`: circuit open after 5 failures in a row"
+                "DEBUG buttress: rejected {who} rejection=breaker `b`: circuit open, since 5 calls in a row failed"
             ),
             format!("DEBUG buttress: retrying {who} attempt=1 delay=70ms cause=down"),
             format!("DEBUG buttress: retrying {who} attempt=2 delay=0ns"),
             format!("DEBUG buttress: gave up {who} attempts=3 why=no attempts left"),
-            format!("WARN buttress: circuit changed {who} from=closed to=open"),
+            format!(
+                "WARN buttress: circuit changed {who} from=closed to=open why=it was opened on purpose"
+            ),
             format!("DEBUG buttress: falling back {who} outcome=Failure cause=down"),
             format!(r#"DEBUG buttress: served degraded {who} tier="trending""#),
             format!(r#"WARN buttress: tier failed {who} tier="trending" cause=down"#),

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 use buttress_core::{
     BoxError, Classified, Classify, ConfigError, End, Event, EventKind, Follow, Follower,
     Judgement, Observer, Outcome, Phase, Plain, Randomness, Rejection, RejectionKind, Repeat,
-    Repeatability, Retry,
+    Repeatability, Retry, Trip,
 };
 use buttress_testkit::Recorder;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn kinds() -> [(RejectionKind, Judgement); 8] {
         (cut, Judgement::FAILURE),
         (RejectionKind::DeadlineExceeded { called: true }, Judgement::FAILURE.retry(Retry::Never)),
         (RejectionKind::DeadlineExceeded { called: false }, Judgement::NEUTRAL),
-        (RejectionKind::CircuitOpen { failures: 5 }, Judgement::NEUTRAL),
+        (RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) }, Judgement::NEUTRAL),
         (RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 }, Judgement::NEUTRAL),
         (RejectionKind::QueueTimeout { limit: 1, waited: second }, Judgement::NEUTRAL),
         (RejectionKind::UnknownCompartment { compartment: "x".into() }, Judgement::NEUTRAL),
@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn a_rejection_is_found_at_any_depth(wrappers: Vec<bool>, there: bool) {
         let mut error: BoxError = if there {
-            rejection(RejectionKind::CircuitOpen { failures: 5 }).into()
+            rejection(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) }).into()
         } else {
             "foreign".into()
         };
@@ -111,14 +111,14 @@ fn errors_read_at_three_in_the_morning() {
             "layer `name`: overall limit of 1s passed",
             "layer `name`: the deadline passed during the call",
             "layer `name`: the deadline had passed before the call",
-            "layer `name`: circuit open after 5 failures in a row",
+            "layer `name`: circuit open, since 5 calls in a row failed",
             "layer `name`: full, 1 of 1 places taken and 0 waiting",
             "layer `name`: none of 1 places became free in 1.0s",
             "layer `name`: no compartment is called `x`",
             "layer `name`: fault injected on purpose",
         ]
     );
-    let hint = rejection(RejectionKind::CircuitOpen { failures: 5 })
+    let hint = rejection(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) })
         .with_retry_after(Duration::from_millis(12_345));
     assert!(hint.to_string().ends_with("; retry after 12.3s"), "{hint}");
 }

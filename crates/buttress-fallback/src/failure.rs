@@ -46,7 +46,7 @@ pub(crate) fn leaves_no_answer(judgement: &Judgement, error: Option<&BoxError>) 
 mod tests {
     use std::{io, sync::Arc, time::Duration};
 
-    use buttress_core::{Phase, RejectionKind};
+    use buttress_core::{Phase, RejectionKind, Trip};
 
     use super::*;
 
@@ -67,7 +67,9 @@ mod tests {
         assert!(steps_in(rejection(RejectionKind::TimedOut { phase: Phase::Overall, limit })));
         assert!(steps_in(rejection(RejectionKind::DeadlineExceeded { called: true })));
         assert!(steps_in(rejection(RejectionKind::DeadlineExceeded { called: false })));
-        assert!(steps_in(rejection(RejectionKind::CircuitOpen { failures: 5 })));
+        assert!(steps_in(rejection(RejectionKind::CircuitOpen {
+            why: Trip::ConsecutiveFailures(5)
+        })));
         assert!(steps_in(rejection(full())));
         assert!(steps_in(rejection(RejectionKind::QueueTimeout { limit: 1, waited: limit })));
         assert!(steps_in(io::Error::other(rejection(full()))), "wrapped by foreign code");

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{BoxError, ReadyCall, Rejection, RejectionKind};
+use buttress_core::{BoxError, ReadyCall, Rejection, RejectionKind, Trip};
 use buttress_fallback::{Failure, FallbackLayer};
 use buttress_testkit::{
     Probe, ProbeHandle, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits,
@@ -387,7 +387,7 @@ async fn rejections_are_found_by_tiers() {
         .value("which", |(), failure| failure.rejection().map(|rejection| rejection.kind().clone()))
         .build()
         .unwrap();
-    let open = RejectionKind::CircuitOpen { failures: 5 };
+    let open = RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) };
     let refuses = {
         let open = open.clone();
         service_fn(move |_: ()| {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, atomic::Ordering},
 };
 
-use buttress_core::{BoxError, Degraded, Rejection, RejectionKind};
+use buttress_core::{BoxError, Degraded, Rejection, RejectionKind, Trip};
 use buttress_fallback::FallbackLayer;
 use buttress_http::{DEGRADED_HEADER, Http};
 use buttress_testkit::{BodyStep, ScriptedBody};
@@ -145,7 +145,7 @@ async fn when_widens_what_is_answered() {
 async fn refusals_of_our_own_layers_are_answered() {
     let service =
         ServiceBuilder::new().layer(from_memory()).service(service_fn(async |_: Request<()>| {
-            let kind = RejectionKind::CircuitOpen { failures: 5 };
+            let kind = RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) };
             Err::<Response<ScriptedBody>, _>(Rejection::new("breaker", "b".into(), kind))
         }));
     let response = service.clone().oneshot(get("/a")).await.unwrap();

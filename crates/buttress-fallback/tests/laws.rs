@@ -12,6 +12,7 @@ use std::{
 
 use buttress_core::{
     BoxError, Classify, Deadline, Degraded, Judgement, Plain, Rejection, RejectionKind, Substitute,
+    Trip,
 };
 use buttress_fallback::FallbackLayer;
 use buttress_testkit::{Probe, Recorder, Reply, assert_ready, task};
@@ -75,7 +76,7 @@ impl Error for Wrapped {
 
 impl Ends {
     fn result(self) -> Result<Answer, BoxError> {
-        let open = RejectionKind::CircuitOpen { failures: 5 };
+        let open = RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) };
         let rejection = || Rejection::new("breaker", Arc::from("b"), open);
         match self {
             Self::Good | Self::FailedResponse | Self::NeutralResponse => {

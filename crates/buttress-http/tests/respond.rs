@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use buttress_core::{BoxError, Phase, Rejection, RejectionKind};
+use buttress_core::{BoxError, Phase, Rejection, RejectionKind, Trip};
 use buttress_http::RespondLayer;
 use buttress_testkit::{
     BodyStep, Probe, Readiness, Reply, ScriptedBody, assert_future_traits, assert_layer_traits,
@@ -36,7 +36,11 @@ async fn answer(layer: RespondLayer, error: fn() -> BoxError) -> (u16, Option<St
 #[tokio::test]
 async fn each_rejection_its_response() {
     let cases: [Case; 9] = [
-        (|| rejection(RejectionKind::CircuitOpen { failures: 5 }).into(), 503, Some("1")),
+        (
+            || rejection(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) }).into(),
+            503,
+            Some("1"),
+        ),
         (
             || {
                 let limit = Duration::from_secs(1);
@@ -48,7 +52,7 @@ async fn each_rejection_its_response() {
         (|| rejection(RejectionKind::DeadlineExceeded { called: false }).into(), 504, None),
         (
             || {
-                rejection(RejectionKind::CircuitOpen { failures: 5 })
+                rejection(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) })
                     .with_retry_after(Duration::from_millis(1_001))
                     .into()
             },

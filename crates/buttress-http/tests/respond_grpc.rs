@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use buttress_core::{BoxError, Phase, Rejection, RejectionKind};
+use buttress_core::{BoxError, Phase, Rejection, RejectionKind, Trip};
 use buttress_http::{Http, RespondLayer, respond::Body as Responded};
 use buttress_testkit::{
     BodyStep::{self, Data, Error, Hang, Panic, Trailers, Wait},
@@ -68,7 +68,10 @@ async fn each_rejection_its_status() {
             DEADLINE_EXCEEDED,
         ),
         (|| rejection(RejectionKind::DeadlineExceeded { called: false }), DEADLINE_EXCEEDED),
-        (|| rejection(RejectionKind::CircuitOpen { failures: 5 }), UNAVAILABLE),
+        (
+            || rejection(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) }),
+            UNAVAILABLE,
+        ),
         (
             || rejection(RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 }),
             UNAVAILABLE,

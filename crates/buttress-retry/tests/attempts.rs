@@ -11,7 +11,7 @@ use std::{
 
 use buttress_core::{
     BoxError, Classify, Deadline, Discard, Judgement, Obstacle, Rejection, RejectionKind, Repeat,
-    Repeatability, Repeated,
+    Repeatability, Repeated, Trip,
 };
 use buttress_retry::{
     Backoff, Jitter, JitteredRetryLayer, JitteredRetryLayerBuilder, RetryBudget, Terms,
@@ -52,7 +52,10 @@ async fn a_request_may_have_terms_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn repeats_refusals_where_asked() {
     let refused = |kind: RejectionKind| Rejection::new("inner", Arc::from("inner"), kind);
-    let open = || refused(RejectionKind::CircuitOpen { failures: 5 }).with_retry_after(7 * SECOND);
+    let open = || {
+        refused(RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) })
+            .with_retry_after(7 * SECOND)
+    };
     let full = || refused(RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 });
     let late = || refused(RejectionKind::DeadlineExceeded { called: false });
     let wrapped = || std::io::Error::other(open());

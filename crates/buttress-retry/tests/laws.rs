@@ -12,7 +12,7 @@ use std::{
 
 use buttress_core::{
     BoxError, Classify, Deadline, Discard, Event, EventKind, Judgement, Plain, Rejection,
-    RejectionKind, Repeat, Repeatability, Repeated, Retry,
+    RejectionKind, Repeat, Repeatability, Repeated, Retry, Trip,
 };
 use buttress_retry::{Backoff, Jitter, JitteredRetryLayer};
 use buttress_testkit::{Probe, Reply, assert_pending, assert_ready, task};
@@ -342,7 +342,7 @@ async fn the_failed_response_is_dropped_before_the_wait() {
 async fn refusals_are_not_repeated() {
     let refusing = || {
         Probe::new(|(): ()| {
-            let kind = RejectionKind::CircuitOpen { failures: 5 };
+            let kind = RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) };
             let rejection = Rejection::new("breaker", Arc::from("breaker"), kind);
             Reply::<()>::Now(Err(rejection.with_retry_after(SECOND).into()))
         })

@@ -30,7 +30,7 @@ impl Observer for Recorder {
             EventKind::Rejected(rejection) => format!("rejected: {}", rejection.kind()),
             EventKind::Retrying { attempt, .. } => format!("retrying after attempt {attempt}"),
             EventKind::GaveUp { attempts, why } => format!("gave up after {attempts}: {why}"),
-            EventKind::CircuitChanged { from, to } => format!("circuit {from} -> {to}"),
+            EventKind::CircuitChanged { from, to, .. } => format!("circuit {from} -> {to}"),
             EventKind::FallingBack { .. } => "falling back".into(),
             EventKind::Served { tier } => format!("served by {tier}"),
             EventKind::TierFailed { tier, cause } => format!("tier {tier} failed: {cause}"),

@@ -3,12 +3,14 @@
 use buttress_core::CircuitState;
 
 const STATE_BITS: u32 = 2;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const CLOSED: u64 = 0;
+const OPEN: u64 = 1;
+const HALF_OPEN: u64 = 2;
+const HELD_CLOSED: u64 = 3;
 const FAILURES_BITS: u32 = 20;
 const FAILURES_MASK: u64 = (1 << FAILURES_BITS) - 1;
 const GENERATION_SHIFT: u32 = STATE_BITS + FAILURES_BITS;
-
-/// The most failures in a row that can be told apart; the word has room for a few more.
-pub(crate) const MOST_FAILURES: u32 = 1_000_000;
 
 /// Generation, failures in a row and state, packed so that one compare-and-swap compares them
 /// all.
@@ -32,11 +34,16 @@ impl Word {
     }
 
     pub(super) const fn state(self) -> CircuitState {
-        match self.0 & ((1 << STATE_BITS) - 1) {
-            0 => CircuitState::Closed,
-            1 => CircuitState::Open,
+        match self.0 & STATE_MASK {
+            CLOSED | HELD_CLOSED => CircuitState::Closed,
+            OPEN => CircuitState::Open,
             _ => CircuitState::HalfOpen,
         }
+    }
+
+    /// Whether it is closed on purpose, and nothing is counted.
+    pub(super) const fn is_held_closed(self) -> bool {
+        self.0 & STATE_MASK == HELD_CLOSED
     }
 
     pub(super) fn failures(self) -> u32 {
@@ -47,19 +54,27 @@ impl Word {
         self.0 >> GENERATION_SHIFT
     }
 
-    /// The same state and generation with this count.
+    /// The same state and generation with this count, or the most that there is room for.
     pub(super) fn with_failures(self, failures: u32) -> Self {
         let others = self.0 & !(FAILURES_MASK << STATE_BITS);
-        Self(others | ((u64::from(failures) & FAILURES_MASK) << STATE_BITS))
+        Self(others | (u64::from(failures).min(FAILURES_MASK) << STATE_BITS))
     }
 
     /// The next generation, in `state`, with the same count.
     pub(super) const fn next(self, state: CircuitState) -> Self {
-        let state = match state {
-            CircuitState::Closed => 0,
-            CircuitState::Open => 1,
-            CircuitState::HalfOpen => 2,
-        };
+        self.next_with(match state {
+            CircuitState::Closed => CLOSED,
+            CircuitState::Open => OPEN,
+            CircuitState::HalfOpen => HALF_OPEN,
+        })
+    }
+
+    /// The next generation, closed on purpose.
+    pub(super) const fn next_held_closed(self) -> Self {
+        self.next_with(HELD_CLOSED)
+    }
+
+    const fn next_with(self, state: u64) -> Self {
         let generation = (self.generation() + 1) << GENERATION_SHIFT;
         Self(generation | (self.0 & (FAILURES_MASK << STATE_BITS)) | state)
     }
@@ -77,8 +92,8 @@ mod tests {
         #[test]
         fn the_parts_are_apart(
             generation in 0_u64..(1 << 42) - 1,
-            before in 0..=MOST_FAILURES,
-            failures in 0..=MOST_FAILURES,
+            before in 0..1_u32 << FAILURES_BITS,
+            failures in 0..1_u32 << FAILURES_BITS,
             state in prop::sample::select(vec![Closed, Open, HalfOpen]),
         ) {
             let word = Word(generation << GENERATION_SHIFT).with_failures(before).next(state);
@@ -87,7 +102,13 @@ mod tests {
             let counted = word.with_failures(failures);
             prop_assert_eq!((counted.generation(), counted.state()), (generation + 1, state));
             prop_assert_eq!(counted.failures(), failures);
+            prop_assert_eq!(counted.with_failures(u32::MAX).failures(), (1 << FAILURES_BITS) - 1);
             prop_assert_eq!(Word::from_bits(counted.bits()), counted);
+            prop_assert!(!counted.is_held_closed());
+            let held = counted.next_held_closed();
+            prop_assert!(held.is_held_closed());
+            prop_assert_eq!((held.generation(), held.state()), (generation + 2, Closed));
+            prop_assert_eq!(held.failures(), failures);
         }
     }
 }

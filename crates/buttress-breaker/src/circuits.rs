@@ -1,0 +1,32 @@
+//! Which circuit a call belongs to.
+
+use std::{fmt, sync::Arc};
+
+use crate::{BreakerHandle, shared::Shared};
+
+/// Says which circuit a request belongs to.
+///
+/// There is [one for all](OneCircuit), or, with the feature `keyed`, one for each key.
+pub trait Circuits<Req> {
+    /// The circuit that this request belongs to.
+    fn circuit(&self, request: &Req) -> BreakerHandle;
+}
+
+/// One circuit for all requests: the default.
+#[derive(Clone)]
+pub struct OneCircuit {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl<Req> Circuits<Req> for OneCircuit {
+    #[inline]
+    fn circuit(&self, _request: &Req) -> BreakerHandle {
+        BreakerHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for OneCircuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}

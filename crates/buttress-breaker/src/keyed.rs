@@ -1,0 +1,231 @@
+//! A circuit for each key.
+
+use std::{
+    borrow::Borrow,
+    fmt::{self, Display},
+    hash::Hash,
+    sync::Arc,
+};
+
+use buttress_core::{ConfigError, Keep, Keyed, Reporter};
+use tokio::time::Instant;
+
+use crate::{
+    BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, readiness::Readiness,
+    settings::Settings, shared::Shared,
+};
+
+/// How many keys are kept if nothing is said: more hosts than most services call, for half a
+/// megabyte.
+const MAX_KEYS: usize = 1_000;
+
+/// How a circuit is chosen by key; made by [`BreakerLayerBuilder::keyed`].
+#[derive(Debug, Clone, Copy)]
+pub struct ByKey<F> {
+    key: F,
+    max_keys: usize,
+}
+
+/// One circuit for each key.
+pub struct CircuitPerKey<K, F> {
+    map: Arc<Map<K>>,
+    key: F,
+}
+
+/// The circuits of a layer that has one for each key, in an operator's hand.
+///
+/// Whoever holds the handle of a key keeps its circuit from being forgotten.
+pub struct KeyedBreakerHandle<K> {
+    map: Arc<Map<K>>,
+}
+
+struct Map<K> {
+    circuits: Keyed<K, Arc<Shared>>,
+    settings: Arc<Settings>,
+    reporter: Reporter,
+}
+
+impl<P> BreakerLayerBuilder<P> {
+    /// Gives each key that this function makes of a request a circuit of its own: one for each host,
+    /// route or tenant. Default: one circuit for all.
+    ///
+    /// Errors and events name the layer and the key, as `breaker/api.example.com`. The function is
+    /// called for each request, so a key should be cheap to make: an
+    /// [`Authority`](https://docs.rs/http/latest/http/uri/struct.Authority.html) costs less to clone
+    /// than a `String`. Keys are as many as there are values: not the whole path.
+    ///
+    /// ```
+    /// use buttress_breaker::BreakerLayer;
+    /// use http::{Request, uri::Authority};
+    /// # use buttress_core::{BoxError, CircuitState};
+    /// # use tower::{Service, ServiceBuilder, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let layer = BreakerLayer::builder()
+    ///     .consecutive_failures(1)
+    ///     .keyed(|request: &Request<()>| {
+    ///         let host = request.uri().authority().cloned();
+    ///         host.unwrap_or_else(|| Authority::from_static("none"))
+    ///     })
+    ///     .build()?;
+    /// let handle = layer.handle();
+    /// # let mut service = ServiceBuilder::new()
+    /// #     .layer(layer)
+    /// #     .service(service_fn(async |_: Request<()>| Err::<(), BoxError>("refused".into())));
+    /// # service.call(Request::get("http://down.example.com/").body(())?).await.unwrap_err();
+    /// let down = handle.get("down.example.com").expect("it was called");
+    /// assert_eq!((down.name(), down.state()), ("breaker/down.example.com", CircuitState::Open));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keyed<Req, K, F>(self, key: F) -> BreakerLayerBuilder<P, ByKey<F>>
+    where
+        F: Fn(&Req) -> K,
+    {
+        let Self { settings, reporter, protocol, keyed: () } = self;
+        let keyed = ByKey { key, max_keys: MAX_KEYS };
+        BreakerLayerBuilder { settings, reporter, protocol, keyed }
+    }
+}
+
+impl<P, F> BreakerLayerBuilder<P, ByKey<F>> {
+    /// Keeps the circuits of this many keys, from 1 to 1,000,000. Default: 1,000.
+    ///
+    /// When another key comes, one that was not called of late is forgotten, unless it is in use, open
+    /// with a part of its time still to go, or held by an operator. If there is no other, the new
+    /// key's call is let in and counts for nothing.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.keyed.max_keys = keys;
+        self
+    }
+
+    /// Builds the layer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] as for one circuit, and if `max_keys` is outside its range.
+    pub fn build<K>(self) -> Result<BreakerLayer<P, CircuitPerKey<K, F>>, ConfigError> {
+        let Self { settings, reporter, protocol, keyed: ByKey { key, max_keys } } = self;
+        let settings = Arc::new(settings.complete()?);
+        let map = Arc::new(Map { circuits: Keyed::new(max_keys)?, settings, reporter });
+        let readiness = Readiness::new(&map.settings, None);
+        Ok(BreakerLayer::with(CircuitPerKey { map, key }, protocol, readiness))
+    }
+}
+
+impl<P, K, F> BreakerLayer<P, CircuitPerKey<K, F>> {
+    /// The circuits, for whoever operates them.
+    pub fn handle(&self) -> KeyedBreakerHandle<K> {
+        KeyedBreakerHandle { map: Arc::clone(&self.circuits.map) }
+    }
+}
+
+impl<P: Clone, K, F: Clone> BreakerLayer<P, CircuitPerKey<K, F>> {
+    /// A layer of the same settings, name and observer that knows no key yet.
+    pub fn isolated(&self) -> Self {
+        let CircuitPerKey { map, key } = &self.circuits;
+        let max_keys = map.circuits.max_keys();
+        let map = Map {
+            circuits: Keyed::new(max_keys).expect("as many as are kept here"),
+            settings: Arc::clone(&map.settings),
+            reporter: map.reporter.clone(),
+        };
+        let circuits = CircuitPerKey { map: Arc::new(map), key: key.clone() };
+        let readiness = Readiness::new(&circuits.map.settings, None);
+        Self::with(circuits, self.protocol.clone(), readiness)
+    }
+}
+
+impl<Req, K, F> Circuits<Req> for CircuitPerKey<K, F>
+where
+    K: Hash + Eq + Clone + Display,
+    F: Fn(&Req) -> K,
+{
+    fn circuit(&self, request: &Req) -> BreakerHandle {
+        let Map { circuits, settings, reporter } = &*self.map;
+        let circuit = circuits.get_or_insert_with(&(self.key)(request), |key| {
+            let mut reporter = reporter.clone();
+            reporter.set_name(format!("{}/{key}", reporter.name()));
+            Arc::new(Shared::new(Arc::clone(settings), rand::random(), reporter))
+        });
+        BreakerHandle::new(circuit)
+    }
+}
+
+impl<K> KeyedBreakerHandle<K> {
+    /// The circuit of this key, if it is kept.
+    pub fn get<Q>(&self, key: &Q) -> Option<BreakerHandle>
+    where
+        K: Hash + Eq + Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.map.circuits.get(key).map(BreakerHandle::new)
+    }
+
+    /// All circuits that are kept, with their keys, in no order. Not of one moment, while there are
+    /// calls.
+    pub fn handles(&self) -> Vec<(K, BreakerHandle)>
+    where
+        K: Clone,
+    {
+        let entries = self.map.circuits.entries().into_iter();
+        entries.map(|(key, circuit)| (key, BreakerHandle::new(circuit))).collect()
+    }
+
+    /// How many keys are kept.
+    pub fn len(&self) -> usize {
+        self.map.circuits.len()
+    }
+
+    /// Whether no key is kept.
+    pub fn is_empty(&self) -> bool {
+        self.map.circuits.is_empty()
+    }
+
+    /// The calls, ever, that were let in without a circuit, for none could be forgotten for theirs.
+    pub fn overflowed(&self) -> u64 {
+        self.map.circuits.overflowed()
+    }
+}
+
+/// What is known of an open circuit, and what an operator said, is not to be lost.
+impl Keep for Shared {
+    fn is_needed(&self) -> bool {
+        self.circuit.is_needed(Instant::now)
+    }
+}
+
+impl<K, F: Clone> Clone for CircuitPerKey<K, F> {
+    fn clone(&self) -> Self {
+        Self { map: Arc::clone(&self.map), key: self.key.clone() }
+    }
+}
+
+impl<K> Clone for KeyedBreakerHandle<K> {
+    fn clone(&self) -> Self {
+        Self { map: Arc::clone(&self.map) }
+    }
+}
+
+impl<K> fmt::Debug for Map<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerLayer")
+            .field("name", self.reporter.name())
+            .field("settings", &self.settings)
+            .field("circuits", &self.circuits)
+            .finish()
+    }
+}
+
+impl<K, F> fmt::Debug for CircuitPerKey<K, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.map.fmt(f)
+    }
+}
+
+impl<K> fmt::Debug for KeyedBreakerHandle<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBreakerHandle").field("layer", &self.map).finish()
+    }
+}

@@ -1,0 +1,209 @@
+//! The calls that pass while a circuit is half-open.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use buttress_core::ConfigError;
+use tokio::time::Instant;
+
+/// The most probes at a time: more would not be a careful try any more.
+const MOST_PROBES: u32 = 1_000;
+
+/// The most successes that closing may take.
+const MOST_SUCCESSES: u32 = 1_000_000;
+
+/// The longest that letting in a growing share may take.
+const LONGEST_RAMP: Duration = Duration::from_secs(24 * 3600);
+
+/// As long as the open time: a probe that does not answer for as long as the dependency was
+/// given to recover has answered.
+const PROBE_LEASE: Duration = Duration::from_secs(30);
+
+/// How a half-open circuit finds out whether the dependency has recovered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probing {
+    /// How many at a time.
+    pub(crate) probes: u32,
+    pub(crate) close_after: u32,
+    pub(crate) lease: Duration,
+    /// Over how long all calls are let in again.
+    pub(crate) ramp: Option<Duration>,
+}
+
+impl Default for Probing {
+    fn default() -> Self {
+        Self { probes: 1, close_after: 1, lease: PROBE_LEASE, ramp: None }
+    }
+}
+
+impl Probing {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        ConfigError::check_count("probes", self.probes as usize, MOST_PROBES as usize)?;
+        let successes = self.close_after as usize;
+        ConfigError::check_count("close_after", successes, MOST_SUCCESSES as usize)?;
+        ConfigError::check_not_zero("probe_lease", self.lease)?;
+        match self.ramp {
+            Some(ramp) if ramp.is_zero() || ramp > LONGEST_RAMP => {
+                let allowed = "longer than zero and at most a day";
+                Err(ConfigError::new("ramp", format!("{ramp:?}"), allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The probes of one half-open spell.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    /// Those that are out, by number, and when the lease of each ends; `None` is never.
+    ///
+    /// A later one never ends sooner, so the first is the first to end.
+    out: BTreeMap<u64, Option<Instant>>,
+    /// How many were ever sent, in all spells: numbers the next one.
+    sent: u64,
+    successes: u32,
+    ramp: Option<Ramp>,
+}
+
+/// A growing share of all calls is let in.
+#[derive(Debug)]
+struct Ramp {
+    since: Instant,
+    ends: Instant,
+    /// The calls that the share has come to and that were not let in yet.
+    owed: f64,
+}
+
+/// What time alone brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The lease of a probe ended.
+    Lost(Instant),
+    /// All calls were let in, and none failed.
+    Recovered(Instant),
+}
+
+impl Probes {
+    /// Begins anew: those that are out belong to a spell that is over.
+    pub(crate) fn begin(&mut self) {
+        self.out.clear();
+        self.successes = 0;
+        self.ramp = None;
+    }
+
+    /// The number of a place, if there is one.
+    pub(crate) fn admit(&mut self, probing: &Probing, now: Instant) -> Option<u64> {
+        let free = self.out.len() < probing.probes as usize;
+        let share = self.ramp.as_mut().is_some_and(|ramp| ramp.admits(free, now));
+        if !free && !share {
+            return None;
+        }
+        let number = self.sent;
+        self.sent += 1;
+        let last = self.out.last_key_value().and_then(|(_, ends)| *ends);
+        self.out.insert(number, now.checked_add(probing.lease).max(last));
+        Some(number)
+    }
+
+    /// Whether the next call has a chance to be let in.
+    pub(crate) fn has_place(&self, probing: &Probing) -> bool {
+        self.ramp.is_some() || self.out.len() < probing.probes as usize
+    }
+
+    /// A probe ended.
+    pub(crate) fn end(&mut self, number: u64) {
+        self.out.remove(&number);
+    }
+
+    /// A probe succeeded; says whether that closes the circuit.
+    pub(crate) fn succeeded(&mut self, probing: &Probing, now: Instant) -> bool {
+        self.successes = self.successes.saturating_add(1);
+        if self.successes < probing.close_after || self.ramp.is_some() {
+            return false;
+        }
+        let ends = probing.ramp.and_then(|ramp| now.checked_add(ramp));
+        self.ramp = ends.map(|ends| Ramp { since: now, ends, owed: 0.0 });
+        self.ramp.is_none()
+    }
+
+    /// What has come with the time; a lease that ended with the ramp counts first.
+    pub(crate) fn due(&self, now: Instant) -> Option<Due> {
+        let lost = self.first_end().map(|at| (at, Due::Lost(at)));
+        let recovered = self.ramp.as_ref().map(|ramp| (ramp.ends, Due::Recovered(ramp.ends)));
+        let first = match (lost, recovered) {
+            (Some(lost), Some(recovered)) if recovered.0 < lost.0 => Some(recovered),
+            (lost, recovered) => lost.or(recovered),
+        };
+        first.filter(|(at, _)| *at <= now).map(|(_, due)| due)
+    }
+
+    /// When the first lease ends.
+    pub(crate) fn first_end(&self) -> Option<Instant> {
+        self.out.first_key_value().and_then(|(_, ends)| *ends)
+    }
+
+    /// How many are out.
+    pub(crate) fn out(&self) -> u32 {
+        u32::try_from(self.out.len()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Ramp {
+    /// Notes that a call has come, and whether it is one of the share. One that has a place
+    /// anyway is taken off the share, too.
+    fn admits(&mut self, has_place: bool, now: Instant) -> bool {
+        let whole = self.ends.saturating_duration_since(self.since).as_secs_f64();
+        let gone = now.saturating_duration_since(self.since).as_secs_f64();
+        self.owed += (gone / whole).min(1.0);
+        let is_owed = self.owed >= 1.0;
+        if is_owed || has_place {
+            self.owed = (self.owed - 1.0).max(0.0);
+        }
+        is_owed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// With every place taken, the share alone lets calls in: a half of them on average.
+    #[test]
+    fn a_growing_share_is_let_in() {
+        let probing =
+            Probing { ramp: Some(10 * SECOND), lease: Duration::MAX, ..Probing::default() };
+        let mut probes = Probes::default();
+        let start = Instant::now();
+        assert!(probes.admit(&probing, start).is_some());
+        assert!(!probes.succeeded(&probing, start), "not yet");
+        let mut let_in = Vec::new();
+        for tenth in 0..10_u32 {
+            let now = start + tenth * SECOND;
+            let came = 1_000;
+            let admitted = (0..came).filter(|_| probes.admit(&probing, now).is_some()).count();
+            let_in.push(admitted);
+        }
+        for (tenth, admitted) in let_in.iter().enumerate() {
+            assert!(admitted.abs_diff(tenth * 100) <= 1, "{let_in:?}");
+        }
+        let end = start + 10 * SECOND;
+        assert_eq!(probes.due(end - Duration::from_nanos(1)), None);
+        assert_eq!(probes.due(end), Some(Due::Recovered(end)));
+    }
+
+    #[test]
+    fn a_lease_that_ends_with_the_ramp_counts_first() {
+        let probing = Probing { ramp: Some(SECOND), lease: SECOND, ..Probing::default() };
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        assert!(!probes.succeeded(&probing, start));
+        probes.admit(&probing, start).unwrap();
+        assert_eq!(probes.due(start + SECOND), Some(Due::Lost(start + SECOND)));
+        let later = Probing { lease: 2 * SECOND, ..probing };
+        let mut probes = Probes::default();
+        assert!(!probes.succeeded(&later, start));
+        probes.admit(&later, start).unwrap();
+        assert_eq!(probes.due(start + 5 * SECOND), Some(Due::Recovered(start + SECOND)));
+    }
+}

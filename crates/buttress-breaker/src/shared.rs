@@ -1,0 +1,100 @@
+//! What every service, every call and every handle of one circuit share.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use buttress_core::{EventKind, Rejection, RejectionKind, Reporter};
+use tokio::time::Instant;
+
+use crate::{
+    circuit::{Change, Circuit, Refused, Ticket, Verdict},
+    settings::Settings,
+    transitions::{Transition, Transitions, subscription},
+};
+
+/// A circuit, and those who are told of it.
+pub(crate) struct Shared {
+    pub(crate) circuit: Circuit,
+    reporter: Reporter,
+    subscribers: Mutex<Vec<subscription::Sender>>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Arc<Settings>, seed: u64, reporter: Reporter) -> Self {
+        let circuit = Circuit::new(settings, seed, Instant::now());
+        Self { circuit, reporter, subscribers: Mutex::default() }
+    }
+
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
+        self.circuit.settings()
+    }
+
+    pub(crate) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
+    /// once whoever asked has the ticket safe.
+    pub(crate) fn admit(&self) -> Result<Ticket, Refused> {
+        self.circuit.admit(Instant::now)
+    }
+
+    /// Makes the rejection and tells the observer of it.
+    #[cold]
+    pub(crate) fn reject(&self, refused: Refused) -> Rejection {
+        let Refused { retry_after, why } = refused;
+        let mut rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
+        if let Some(delay) = retry_after {
+            rejection = rejection.with_retry_after(delay);
+        }
+        self.reporter.report(EventKind::Rejected(&rejection));
+        rejection
+    }
+
+    /// Takes a ticket back, and tells of what came of it.
+    pub(crate) fn settle(&self, ticket: Ticket, verdict: Verdict) {
+        self.circuit.settle(ticket, verdict, Instant::now);
+        self.tell();
+    }
+
+    /// Looks at the circuit, or changes it, and tells of what came of that.
+    pub(crate) fn operate<R>(&self, what: impl FnOnce(&Circuit) -> R) -> R {
+        let result = what(&self.circuit);
+        self.tell();
+        result
+    }
+
+    /// Tells of the changes that nobody was told of.
+    pub(crate) fn tell(&self) {
+        self.circuit.tell(|change| {
+            let Change { from, to, why, .. } = change;
+            self.publish(Transition::new(change));
+            self.reporter.report(EventKind::CircuitChanged { from, to, why });
+        });
+    }
+
+    pub(crate) fn subscribe(&self) -> Transitions {
+        let (sender, transitions) = subscription::new();
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        transitions
+    }
+
+    fn publish(&self, transition: Transition) {
+        let lock = || self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        // To send wakes a task, which is foreign code: not under the lock.
+        let mut subscribers = std::mem::take(&mut *lock());
+        subscribers.retain(|subscriber| subscription::send(subscriber, transition));
+        lock().append(&mut subscribers);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerLayer")
+            .field("name", self.reporter.name())
+            .field("settings", self.settings())
+            .finish_non_exhaustive()
+    }
+}
