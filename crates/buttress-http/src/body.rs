@@ -6,9 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Deadline, End, Follower, Outcome};
+use buttress_core::{BoxError, Deadline, End, Follower};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
+
+use crate::judge::Verdict;
 
 /// A body whose [`Follower`] is told how it ended, and may end it.
 ///
@@ -17,6 +19,9 @@ use pin_project::{pin_project, pinned_drop};
 /// error comes with the next poll. It counts as ended at its end, and also at its trailers or at
 /// data after which it says that it has ended, for there hyper stops asking. Once broken off it
 /// gives one error, and then nothing.
+///
+/// Its end is a success; under gRPC it is what the `grpc-status` in the trailers says, and a failure
+/// where there is none.
 ///
 /// Where hyper stops asking without a word from the body, the follower sees the body dropped:
 /// after a `HEAD`, and where the response's own `Content-Length` is reached by a body that does
@@ -30,16 +35,17 @@ pub struct Followed<B, F: Follower> {
     follower: Option<F>,
     // The error that the follower cut it with, until the reader has it.
     cut: Option<BoxError>,
+    verdict: Verdict,
 }
 
 impl<B: Body, F: Follower> Followed<B, F> {
-    pub(crate) fn new(body: B, follower: F) -> Self {
+    pub(crate) fn new(body: B, verdict: Verdict, follower: F) -> Self {
+        let mut follower = Some(follower);
         // A body that is empty is over already, and nobody may ever poll it.
         if body.is_end_stream() {
-            follower.ended(End::Complete(Outcome::Success));
-            return Self { body: Some(body), follower: None, cut: None };
+            settle(follower.take(), End::Complete(verdict.at_end(None)));
         }
-        Self { body: Some(body), follower: Some(follower), cut: None }
+        Self { body: Some(body), follower, cut: None, verdict }
     }
 }
 
@@ -70,7 +76,7 @@ where
         let end = match under(deadline, || body.as_mut().poll_frame(cx)) {
             Poll::Ready(Some(Ok(frame))) => {
                 if frame.is_trailers() || body.is_end_stream() {
-                    settle(follower, End::Complete(Outcome::Success));
+                    settle(follower, End::Complete(this.verdict.at_end(frame.trailers_ref())));
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 // Told of each frame: a body that always has one, or a reader that takes long over
@@ -97,7 +103,7 @@ where
         // First the body goes, then whatever the follower holds for it.
         drop_under(this.body, follower.as_ref());
         let Some(error) = end else {
-            settle(follower, End::Complete(Outcome::Success));
+            settle(follower, End::Complete(this.verdict.at_end(None)));
             return Poll::Ready(None);
         };
         settle(follower, End::Failed(error.as_ref()));

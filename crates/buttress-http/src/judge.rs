@@ -1,10 +1,10 @@
-//! What the head of a response means.
+//! What the head of a response means, and its trailers.
 
 mod grpc;
 
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Judgement, Retry};
+use buttress_core::{Judgement, Outcome, Retry};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use crate::grpc::is_grpc;
@@ -13,7 +13,7 @@ use crate::grpc::is_grpc;
 pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
     if status == StatusCode::OK
         && is_grpc(headers)
-        && let Some(judgement) = grpc::head(headers)
+        && let Some(judgement) = grpc::status(headers)
     {
         return judgement;
     }
@@ -26,6 +26,36 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
         ..500 => Judgement::SUCCESS,
         // 600 and above are to be treated as 5xx: RFC 9110, section 15.
         500.. => Judgement::FAILURE.retry(Retry::Never),
+    }
+}
+
+/// Where a response says how its call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// In its head; that the body comes to its end adds nothing to it.
+    Head,
+    /// In its trailers, under gRPC.
+    Trailers,
+}
+
+impl Verdict {
+    pub(crate) fn announced(status: StatusCode, headers: &HeaderMap) -> Self {
+        if status == StatusCode::OK && is_grpc(headers) && grpc::status(headers).is_none() {
+            Self::Trailers
+        } else {
+            Self::Head
+        }
+    }
+
+    /// What it means that the body came to its end with these trailers, or with none.
+    pub(crate) fn at_end(self, trailers: Option<&HeaderMap>) -> Outcome {
+        match self {
+            Self::Head => Outcome::Success,
+            // Whoever does not say how the call went did not finish it.
+            Self::Trailers => trailers
+                .and_then(grpc::status)
+                .map_or(Outcome::Failure, |judgement| judgement.outcome),
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use http_body_util::Either;
 use crate::{
     Followed,
     discard::{self, Discarding},
-    judge, repeat, unsent,
+    judge::{self, Verdict},
+    repeat, unsent,
 };
 
 /// The header that names the tier of a fallback that served a degraded answer.
@@ -38,7 +39,8 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// | an error that proves that nothing was sent | failure | every request of which there is a copy |
 /// | another error | as [`Judgement::of_error`] | |
 ///
-/// Under a gRPC content type a response that is its head alone is judged by its `grpc-status`:
+/// Under gRPC, which is a 200 with its content type, it is the `grpc-status` that says how the call
+/// went: the one in the head, where the response is its head alone, or else the one in the trailers.
 ///
 /// | status | outcome | repeated |
 /// |---|---|---|
@@ -47,6 +49,12 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// | UNKNOWN, INTERNAL, DATA_LOSS, DEADLINE_EXCEEDED, and what is no code | failure | no |
 /// | CANCELLED, UNIMPLEMENTED | neutral | no |
 /// | all others | success: the dependency works | no |
+/// | a body that ends, and said none | failure: the call was not finished | no |
+///
+/// Until the trailers come the head counts, as a success, and it stays with that for a body that is
+/// dropped before. They are told to whoever follows the body, as a breaker does, also one with a
+/// classifier of its own, for that judges heads. What fails so late is not repeated: a retry goes by
+/// the head. gRPC-Web, whose trailers are data, is HTTP like any other.
 ///
 /// A pushback that is negative, or no number, means that there is to be no other attempt. gRPC
 /// requests are POSTs: those of a method that is idempotent need the mark.
@@ -153,7 +161,8 @@ where
     type Response<F: Follower> = Response<Followed<B, F>>;
 
     fn follow<F: Follower>(&self, response: Response<B>, follower: F) -> Self::Response<F> {
-        response.map(|body| Followed::new(body, follower))
+        let verdict = Verdict::announced(response.status(), response.headers());
+        response.map(|body| Followed::new(body, verdict, follower))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the head of a gRPC response means.
+//! What the status of a gRPC call means.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ enum Pushback {
     Stop,
 }
 
-/// Judges a response that is its head alone by the status in it; `None` if there is none, for it
-/// comes at the end of the body.
+/// Judges a call by the status in these headers, be they trailers or a head that is all there is of
+/// the response; `None` if there is none.
 ///
 /// The codes are those of gRPC's "Status codes and their use in gRPC"; what is repeated, and what a
 /// pushback means, is its proposal A6, "gRPC Retry Design".
-pub(super) fn head(headers: &HeaderMap) -> Option<Judgement> {
+pub(super) fn status(headers: &HeaderMap) -> Option<Judgement> {
     let code = headers.get(STATUS)?;
     let judgement = match digits(code).map(|code| code.parse().unwrap_or(u16::MAX)) {
         // OK, and what the caller asked for that can not be had: the dependency works.
@@ -75,7 +75,7 @@ mod tests {
         if let Some(pushback) = pushback {
             headers.insert(PUSHBACK, HeaderValue::from_static(pushback));
         }
-        head(&headers)
+        super::status(&headers)
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             let judgement = judged(no_code, None);
             assert_eq!(judgement, Some(Judgement::FAILURE.retry(Retry::Never)), "{no_code}");
         }
-        assert_eq!(head(&HeaderMap::new()), None, "the status is still to come");
+        assert_eq!(super::status(&HeaderMap::new()), None, "the status is still to come");
     }
 
     #[test]
