@@ -155,19 +155,21 @@ fn a_make_that_panics_leaves_its_turn() {
 #[test]
 fn a_value_that_panics_when_asked_does_not_break_the_map() {
     #[derive(Clone)]
-    struct Panics;
+    struct Panics(Arc<AtomicBool>);
     impl Keep for Panics {
         fn is_needed(&self) -> bool {
-            panic!("a value of a test")
+            assert!(!self.0.swap(false, Ordering::Relaxed), "a value of a test");
+            false
         }
     }
     let map: Keyed<u32, Panics> = Keyed::new(1).unwrap();
-    map.get_or_insert_with(&1, |_key| Panics);
-    catch_unwind(AssertUnwindSafe(|| map.get_or_insert_with(&2, |_key| Panics)))
-        .map(drop)
-        .unwrap_err();
+    let ask = |key: u32| map.get_or_insert_with(&key, |_key| Panics(Arc::new(true.into())));
+    ask(1);
+    catch_unwind(AssertUnwindSafe(|| ask(2))).map(drop).unwrap_err();
     assert!(map.get(&1).is_some() && map.get(&2).is_none());
     assert_eq!((map.len(), map.entries().len()), (1, 1));
+    ask(2);
+    assert!(map.get(&1).is_none() && map.get(&2).is_some());
 }
 
 /// What is forgotten is dropped when the map is no longer locked.

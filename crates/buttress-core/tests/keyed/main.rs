@@ -4,9 +4,12 @@
 mod at_once;
 mod laws;
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    hash::{Hash, Hasher},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use buttress_core::{Keep, Keyed};
@@ -195,6 +198,54 @@ fn memory_comes_with_the_keys() {
     let ask = || drop(states.get_or_insert_with("a key", |_key| Arc::default()));
     ask();
     assert_eq!(allocation_counter::measure(ask).count_total, 0, "of one that is kept");
+}
+
+/// What is forgotten leaves nothing behind.
+#[test]
+fn a_flood_of_keys_takes_no_memory() {
+    let states = States::new(100).unwrap();
+    let mut keys = 0..;
+    let mut flood = |count| keys.by_ref().take(count).for_each(|key| drop(of(&states, key)));
+    flood(10_000);
+    let counted = allocation_counter::measure(|| flood(100_000));
+    assert!(counted.bytes_current < 16 * 1024, "{} bytes", counted.bytes_current);
+}
+
+/// However many there are, so that a new key costs the same when all are needed.
+#[test]
+fn a_new_key_asks_so_many_and_no_more() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    #[derive(Clone)]
+    struct Counts;
+    impl Keep for Counts {
+        fn is_needed(&self) -> bool {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+    }
+    let map = Keyed::new(1_000).unwrap();
+    for key in 0..1_100 {
+        map.get_or_insert_with(&key, |_key| Counts);
+    }
+    assert_eq!((map.overflowed(), ASKED.load(Ordering::Relaxed)), (100, 100 * 64));
+}
+
+/// Whatever their own `Hash` is worth.
+#[test]
+fn keys_of_one_hash_are_told_apart() {
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    struct Key(u32);
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, _state: &mut H) {}
+    }
+    let states = States::new(10).unwrap();
+    for key in (0..30).map(Key) {
+        let made = states.get_or_insert_with(&key, |_key| Arc::default());
+        assert!(Arc::ptr_eq(&made, &states.get(&key).unwrap()));
+    }
+    let entries = states.entries();
+    assert!(entries.iter().all(|(key, state)| Arc::ptr_eq(state, &states.get(key).unwrap())));
+    assert_eq!(entries.len(), 10);
 }
 
 #[test]
