@@ -74,7 +74,8 @@ impl<P> BreakerLayerBuilder<P> {
     /// #     .layer(layer)
     /// #     .service(service_fn(async |_: Request<()>| Err::<(), BoxError>("refused".into())));
     /// # service.call(Request::get("http://down.example.com/").body(())?).await.unwrap_err();
-    /// let down = handle.get("down.example.com").expect("it was called");
+    /// let host = Authority::from_static("down.example.com");
+    /// let down = handle.get(&host).expect("it was called");
     /// assert_eq!((down.name(), down.state()), ("breaker/down.example.com", CircuitState::Open));
     /// # Ok(())
     /// # }

@@ -32,7 +32,7 @@ async fn each_key_has_a_budget_of_its_own() {
     assert_eq!(layer.budget().unwrap().snapshot().retries, 0, "the layer's own is not used");
 }
 
-/// However many keys there are: about so many budgets, and no way around them by new keys.
+/// However many keys there are: so many budgets, and no way around them by new keys.
 #[test]
 fn keys_are_bounded_and_buy_nothing() {
     for max_keys in [1, 50, 1_000, 1_001, 10_000] {
@@ -46,10 +46,21 @@ fn keys_are_bounded_and_buy_nothing() {
                 token.spend();
                 granted += 1;
             }
-            assert!(budgets.len() <= max_keys + max_keys / 10 + 16, "{}", budgets.len());
+            assert!(budgets.len() <= max_keys);
         }
         assert_eq!(granted, max_keys);
     }
+}
+
+/// A budget is of use to whoever holds it, kept or not.
+#[test]
+fn one_that_is_held_may_be_forgotten() {
+    let settings = RetryBudget::builder().ratio(0.0).min_per_second(0.0).burst(1);
+    let budgets = RetryBudgets::<String>::new(1, settings).unwrap();
+    let held = budgets.of("first");
+    budgets.of("second");
+    assert!(budgets.of("first").withdraw(Instant::now()).is_none(), "begun anew, but empty");
+    assert!(held.withdraw(Instant::now()).is_some());
 }
 
 #[test]

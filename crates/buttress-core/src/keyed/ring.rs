@@ -85,15 +85,16 @@ impl<K, V> Ring<K, V> {
         self.index.insert_unique(hash, at, |&other| self.places[other].hash);
     }
 
+    /// One that is not needed, and moves the hand on to behind it.
     fn forgettable(&mut self) -> Option<usize>
     where
         V: Keep,
     {
+        let len = self.places.len();
         let mut touched = None;
-        // In two rounds each one is met again that the first gave a second chance.
-        for _ in 0..STEPS.min(2 * self.places.len()) {
+        for _ in 0..STEPS.min(len) {
             let at = self.hand;
-            self.hand = (at + 1) % self.places.len();
+            self.hand = (at + 1) % len;
             let place = &mut self.places[at];
             let was_touched = mem::take(place.touched.get_mut());
             if place.value.is_needed() {
@@ -104,8 +105,11 @@ impl<K, V> Ring<K, V> {
             }
             touched = touched.or(Some(at));
         }
-        // All that were met are in use. A new key is more likely to come again than the first of them
-        // is to be missed, and must not be refused while there is one to forget.
+        // All had been asked for, so the first that was met goes, as it would in a second round: a new
+        // key is not refused while there is one to forget.
+        if let Some(at) = touched {
+            self.hand = (at + 1) % len;
+        }
         touched
     }
 }
