@@ -1,31 +1,27 @@
 //! Leave to make one call, settled exactly once.
 
-use std::{fmt, sync::Arc, thread};
+use std::{fmt, thread};
 
-use buttress_core::{Deadline, Outcome, Rejection};
+use buttress_core::{Deadline, Outcome};
 use tokio::time::Instant;
 
 use crate::{
-    Abandoned,
+    Abandoned, BreakerHandle,
     circuit::{Ticket, Verdict},
-    shared::Shared,
 };
 
 /// Leave to make one call.
 ///
 /// It is settled exactly once: by [`Admission::settle`], or else when it is dropped, as
 /// panicked or abandoned.
+///
+/// It is made in its place and acted on there: what is written in small parts and then moved as a
+/// whole makes the processor wait for its own writes, and took half the time of a call.
 pub(crate) struct Admission {
-    shared: Arc<Shared>,
+    circuit: BreakerHandle,
     // None once it was settled.
     ticket: Option<Ticket>,
-    deadline: Option<Deadline>,
-    // Whether that had passed before: then being cut says nothing, for the dependency had no
-    // time, and that it was used up elsewhere is not its fault.
-    late: bool,
-    // Whether the inner service is running. One that panics leaves it so: the drop that settles
-    // may come much later, when the thread is no longer panicking.
-    inside: bool,
+    limit: Limit,
     awaits: Awaits,
 }
 
@@ -40,44 +36,49 @@ pub(crate) enum Awaits {
     Reader,
 }
 
+/// Until when the call is of use, as it was known when it began.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    None,
+    At(Deadline),
+    /// It had passed before: then being cut says nothing, for the dependency had no time, and that
+    /// it was used up elsewhere is not its fault.
+    Passed,
+}
+
 impl Admission {
-    /// Asks the circuit for leave.
-    pub(crate) fn ask(shared: Arc<Shared>) -> Result<Self, Rejection> {
-        let ticket = match shared.admit() {
-            Ok(ticket) => ticket,
-            Err(refused) => {
-                shared.tell();
-                return Err(shared.reject(refused));
-            }
+    #[inline]
+    pub(crate) fn new(circuit: BreakerHandle, ticket: Ticket) -> Self {
+        let limit = match Deadline::current() {
+            None => Limit::None,
+            Some(deadline) if deadline.is_past() => Limit::Passed,
+            Some(deadline) => Limit::At(deadline),
         };
-        let deadline = Deadline::current();
-        let admission = Self {
-            shared,
-            ticket: Some(ticket),
-            deadline,
-            late: deadline.is_some_and(Deadline::is_past),
-            inside: false,
-            awaits: Awaits::Head,
-        };
-        // Only now that the ticket can not be lost, whatever the observer does.
-        admission.shared.tell();
-        Ok(admission)
+        Self { circuit, ticket: Some(ticket), limit, awaits: Awaits::Head }
     }
 
-    /// Runs a part of the inner service.
-    pub(crate) fn watch<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        // After a panic it stays, whatever a later poll may find.
-        let before = self.inside;
-        self.inside = true;
+    /// Tells the observer what the admission has brought about, now that the ticket can not be
+    /// lost, whatever he does.
+    #[inline]
+    pub(crate) fn tell(&self) {
+        self.circuit.shared().tell();
+    }
+
+    /// Runs foreign code; that it panics settles the call as this.
+    #[inline]
+    pub(crate) fn watch<R>(&mut self, panicked: Outcome, run: impl FnOnce() -> R) -> R {
+        let watch = Watch { admission: self, panicked };
         let result = run();
-        self.inside = before;
+        std::mem::forget(watch);
         result
     }
 
-    /// The response's head was good: what the call comes to is known at the response's end.
-    pub(crate) fn follow(mut self) -> Self {
+    /// The response's head was good: what the call comes to is known at the response's end. None if
+    /// it is settled.
+    #[inline]
+    pub(crate) fn follow(mut self) -> Option<Self> {
         self.awaits = Awaits::Reader;
-        self
+        self.ticket.is_some().then_some(self)
     }
 
     /// What a good response waits for now.
@@ -86,24 +87,23 @@ impl Admission {
     }
 
     /// Settles it as this.
-    pub(crate) fn settle(mut self, verdict: Verdict) {
+    #[inline]
+    pub(crate) fn settle(&mut self, verdict: Verdict) {
         if let Some(ticket) = self.ticket.take() {
-            self.shared.settle(ticket, verdict);
+            self.circuit.shared().settle(ticket, verdict);
         }
     }
 
     /// What it means that nobody settled it.
     fn unsettled(&self) -> Outcome {
-        // A body panics while it is polled by its reader, who drops it as the panic passes.
-        if self.inside || (self.followed() && thread::panicking()) {
-            return Outcome::Failure;
+        if self.awaits != Awaits::Head {
+            // A body panics while it is polled by its reader, who drops it as the panic passes. Cut,
+            // the dependency took too long; else the reader has left, which says nothing about it
+            // that its head has not said.
+            let failed = thread::panicking() || self.was_cut();
+            return if failed { Outcome::Failure } else { Outcome::Success };
         }
-        if self.followed() {
-            // Cut, the dependency took too long; else the reader has left, which says nothing about
-            // it that its head has not said.
-            return if self.was_cut() { Outcome::Failure } else { Outcome::Success };
-        }
-        let failed = match self.shared.settings().abandoned {
+        let failed = match self.circuit.shared().settings().abandoned {
             Abandoned::FailedIfLate => self.was_cut() || self.is_slow(),
             Abandoned::Failed => true,
             Abandoned::Neutral => false,
@@ -115,32 +115,47 @@ impl Admission {
     fn is_slow(&self) -> bool {
         let began = self.ticket.as_ref().and_then(Ticket::began);
         let took = began.map(|began| Instant::now().saturating_duration_since(began));
-        self.shared.settings().conditions.is_slow(took)
-    }
-
-    /// Whether the response's head has come and was good.
-    fn followed(&self) -> bool {
-        self.awaits != Awaits::Head
+        self.circuit.shared().settings().conditions.is_slow(took)
     }
 
     /// Whether a limit drops it while the dependency is waited for: its own deadline has passed, or
     /// that under which it is dropped, as when a limit on a phase of the call cuts it.
     fn was_cut(&self) -> bool {
-        let deadline = Deadline::sooner(self.deadline, Deadline::current());
+        let own = match self.limit {
+            Limit::None => None,
+            Limit::At(deadline) => Some(deadline),
+            Limit::Passed => return false,
+        };
         self.awaits != Awaits::Reader
-            && !self.late
-            && deadline.is_some_and(|deadline| deadline.is_past_at(Instant::now()))
+            && Deadline::sooner(own, Deadline::current())
+                .is_some_and(|deadline| deadline.is_past_at(Instant::now()))
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        let outcome = self.unsettled();
+        self.settle(outcome.into());
     }
 }
 
 impl Drop for Admission {
+    #[inline]
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            let outcome = self.unsettled();
-            if let Some(ticket) = self.ticket.take() {
-                self.shared.settle(ticket, outcome.into());
-            }
+            self.abandon();
         }
+    }
+}
+
+/// Dropped only by a panic.
+struct Watch<'a> {
+    admission: &'a mut Admission,
+    panicked: Outcome,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.admission.settle(self.panicked.into());
     }
 }
 
@@ -148,7 +163,7 @@ impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admission")
             .field("ticket", &self.ticket)
-            .field("deadline", &self.deadline)
+            .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }

@@ -133,6 +133,7 @@ impl Circuit {
 
     /// Asks for leave to make a call. A closed circuit asks for the time only where slow calls
     /// count.
+    #[inline]
     pub(crate) fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Ticket, Refused> {
         let word = self.load();
         if word.state() != Closed {
@@ -165,6 +166,7 @@ impl Circuit {
 
     /// Takes a ticket back, with what came of its call. Only what may change the state, or where
     /// it matters how long a call took, asks for the time.
+    #[inline]
     #[expect(clippy::needless_pass_by_value, reason = "no ticket can be settled twice")]
     pub(crate) fn settle(&self, ticket: Ticket, verdict: Verdict, now: impl FnOnce() -> Instant) {
         let Ticket { generation: Some(generation), probe, began } = ticket else { return };

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{BreakerHandle, shared::Shared};
+use crate::{BreakerHandle, shared::Shared, stripes::Stripes};
 
 /// Says which circuit a request belongs to.
 ///
@@ -15,18 +15,28 @@ pub trait Circuits<Req> {
 /// One circuit for all requests: the default.
 #[derive(Clone)]
 pub struct OneCircuit {
-    pub(crate) shared: Arc<Shared>,
+    stripes: Arc<Stripes>,
+}
+
+impl OneCircuit {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { stripes: Arc::new(Stripes::new(shared)) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.stripes.shared()
+    }
 }
 
 impl<Req> Circuits<Req> for OneCircuit {
     #[inline]
     fn circuit(&self, _request: &Req) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(&self.shared))
+        BreakerHandle::of_stripe(Arc::clone(self.stripes.mine()))
     }
 }
 
 impl fmt::Debug for OneCircuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.fmt(f)
+        self.shared().fmt(f)
     }
 }

@@ -1,7 +1,7 @@
 //! The future of a call through the breaker, and what follows its response.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,31 +15,29 @@ use crate::admission::{Admission, Awaits};
 /// The future of [`Breaker`](crate::Breaker).
 #[pin_project]
 pub struct ResponseFuture<S: Service<Req>, Req, P> {
+    // Dropped before the admission: once the circuit has the outcome, the call is gone.
     #[pin]
-    state: State<S, Req, P>,
+    call: Option<ReadyCall<S, Req>>,
+    leave: Leave,
+    protocol: P,
 }
 
-#[pin_project(project = StateProj, project_replace = StateOwned)]
-enum State<S: Service<Req>, Req, P> {
-    Running {
-        // Dropped before the admission: once the circuit has the outcome, the call is gone.
-        #[pin]
-        call: ReadyCall<S, Req>,
-        admission: Admission,
-        protocol: P,
-    },
-    // The inner service was not called.
+/// What allows the call, or why it was not made.
+enum Leave {
+    Admitted(Admission),
     Refused(BoxError),
     Done,
 }
 
 impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
+    #[inline]
     pub(crate) fn new(call: ReadyCall<S, Req>, admission: Admission, protocol: P) -> Self {
-        Self { state: State::Running { call, admission, protocol } }
+        Self { call: Some(call), leave: Leave::Admitted(admission), protocol }
     }
 
-    pub(crate) fn refused(error: BoxError) -> Self {
-        Self { state: State::Refused(error) }
+    #[cold]
+    pub(crate) fn refused(error: BoxError, protocol: P) -> Self {
+        Self { call: None, leave: Leave::Refused(error), protocol }
     }
 }
 
@@ -51,42 +49,49 @@ where
 {
     type Output = Result<P::Response<BreakerFollower>, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        let answer = match state.as_mut().project() {
-            StateProj::Running { call, admission, .. } => {
-                Some(ready!(admission.watch(|| call.poll(cx))))
-            }
-            StateProj::Refused(_) | StateProj::Done => None,
+        let mut this = self.project();
+        let (Some(call), Leave::Admitted(admission)) =
+            (this.call.as_mut().as_pin_mut(), &mut *this.leave)
+        else {
+            return Poll::Ready(Err(this.leave.refusal()));
         };
-        Poll::Ready(match (state.project_replace(State::Done), answer) {
-            (StateOwned::Running { admission, protocol, .. }, Some(answer)) => {
-                judge(answer.map_err(Into::into), admission, &protocol)
-            }
-            (StateOwned::Refused(error), _) => Err(error),
-            _ => panic!("ResponseFuture polled after it completed"),
-        })
+        let answer = ready!(admission.watch(Outcome::Failure, || call.poll(cx)));
+        // What a classifier that panics has to say, nobody knows.
+        let judge = || {
+            this.call.set(None);
+            let answer = answer.map_err(Into::into);
+            let judgement = this.protocol.classify(answer.as_ref());
+            (answer, judgement)
+        };
+        let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
+        // A good response is not over with its head.
+        if judgement.outcome != Outcome::Success || answer.is_err() {
+            admission.settle(judgement.into());
+        }
+        let follower = BreakerFollower { admission: this.leave.follow() };
+        Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
     }
 }
 
-/// Settles the admission if the head decides, and else leaves it to the response's end.
-fn judge<Res, P>(
-    answer: Result<Res, BoxError>,
-    admission: Admission,
-    protocol: &P,
-) -> Result<P::Response<BreakerFollower>, BoxError>
-where
-    P: Classify<Res> + Follow<Res>,
-{
-    let judgement = protocol.classify(answer.as_ref());
-    let admission = match (judgement.outcome, &answer) {
-        (Outcome::Success, Ok(_)) => Some(admission.follow()),
-        _ => {
-            admission.settle(judgement.into());
-            None
+impl Leave {
+    /// The admission, if it is still to be settled.
+    #[inline]
+    fn follow(&mut self) -> Option<Admission> {
+        match mem::replace(self, Self::Done) {
+            Self::Admitted(admission) => admission.follow(),
+            Self::Refused(_) | Self::Done => None,
         }
-    };
-    answer.map(|response| protocol.follow(response, BreakerFollower { admission }))
+    }
+
+    #[cold]
+    fn refusal(&mut self) -> BoxError {
+        match mem::replace(self, Self::Done) {
+            Self::Refused(error) => error,
+            Self::Admitted(_) | Self::Done => panic!("ResponseFuture polled after it completed"),
+        }
+    }
 }
 
 /// Settles the call when its response has ended.
@@ -114,8 +119,9 @@ impl Follower for BreakerFollower {
         None
     }
 
-    fn ended(self, end: End<'_>) {
-        if let Some(admission) = self.admission {
+    #[inline]
+    fn ended(mut self, end: End<'_>) {
+        if let Some(admission) = &mut self.admission {
             admission.settle(match end {
                 End::Complete(outcome) => outcome.into(),
                 End::Failed(error) => Judgement::of_error(error).into(),

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use buttress_core::CircuitState;
 use tokio::time::Instant;
 
-use crate::{Snapshot, Transitions, shared::Shared};
+use crate::{Snapshot, Transitions, shared::Shared, stripes::Stripe};
 
 /// A circuit in an operator's hand: that of one [`BreakerLayer`](crate::BreakerLayer) and all
 /// services that it made, or that of one key.
@@ -28,55 +28,69 @@ use crate::{Snapshot, Transitions, shared::Shared};
 /// ```
 #[derive(Clone)]
 pub struct BreakerHandle {
-    shared: Arc<Shared>,
+    held: Held,
+}
+
+#[derive(Clone)]
+enum Held {
+    /// By one of its stripes, as its calls do.
+    Striped(Arc<Stripe>),
+    /// Itself.
+    Whole(Arc<Shared>),
 }
 
 impl BreakerHandle {
+    #[inline]
+    pub(crate) fn of_stripe(stripe: Arc<Stripe>) -> Self {
+        Self { held: Held::Striped(stripe) }
+    }
+
+    #[inline]
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { held: Held::Whole(shared) }
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    pub(crate) fn into_shared(self) -> Arc<Shared> {
-        self.shared
+        match &self.held {
+            Held::Striped(stripe) => stripe.shared(),
+            Held::Whole(shared) => shared,
+        }
     }
 
     /// The name in errors and events: that of the layer, and for one of many circuits its key.
     pub fn name(&self) -> &str {
-        self.shared.reporter().name()
+        self.shared().reporter().name()
     }
 
     /// The state now.
     pub fn state(&self) -> CircuitState {
-        self.shared.operate(|circuit| circuit.state(Instant::now))
+        self.shared().operate(|circuit| circuit.state(Instant::now))
     }
 
     /// All there is to see, as of one moment.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.operate(|circuit| circuit.snapshot(Instant::now))
+        self.shared().operate(|circuit| circuit.snapshot(Instant::now))
     }
 
     /// Opens the circuit and holds it open: every call is refused and none is let in as a probe,
     /// until [`resume`](Self::resume), [`reset`](Self::reset) or
     /// [`force_closed`](Self::force_closed).
     pub fn force_open(&self) {
-        self.shared.operate(|circuit| circuit.force_open(Instant::now()));
+        self.shared().operate(|circuit| circuit.force_open(Instant::now()));
     }
 
     /// Closes the circuit and holds it closed: every call passes, and none counts, until
     /// [`resume`](Self::resume), [`reset`](Self::reset) or [`force_open`](Self::force_open).
     pub fn force_closed(&self) {
-        self.shared.operate(|circuit| circuit.force_closed(Instant::now()));
+        self.shared().operate(|circuit| circuit.force_closed(Instant::now()));
     }
 
     /// Leaves a circuit that was forced to itself again: one that was held open becomes half-open,
     /// for nobody knows how the dependency is, and one that was held closed is closed, with nothing
     /// counted. Nothing happens to one that was not forced.
     pub fn resume(&self) {
-        self.shared.operate(|circuit| circuit.resume(Instant::now()));
+        self.shared().operate(|circuit| circuit.resume(Instant::now()));
     }
 
     /// Closes the circuit, with nothing counted, as it was in the beginning; also one that was
@@ -85,17 +99,17 @@ impl BreakerHandle {
     /// Calls that are out count for nothing any more. The sums of the [snapshot](Snapshot), as how
     /// often it opened, go on.
     pub fn reset(&self) {
-        self.shared.operate(|circuit| circuit.reset(Instant::now()));
+        self.shared().operate(|circuit| circuit.reset(Instant::now()));
     }
 
     /// The changes of state from now on.
     pub fn subscribe(&self) -> Transitions {
-        self.shared.subscribe()
+        self.shared().subscribe()
     }
 }
 
 impl fmt::Debug for BreakerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerHandle").field("layer", &self.shared).finish()
+        f.debug_struct("BreakerHandle").field("layer", &self.shared()).finish()
     }
 }

@@ -50,19 +50,19 @@ impl<P> BreakerLayer<P> {
         let shared = Arc::new(Shared::new(settings, rand::random(), reporter));
         let circuit = BreakerHandle::new(Arc::clone(&shared));
         let readiness = Readiness::new(shared.settings(), Some(circuit));
-        Self::with(OneCircuit { shared }, protocol, readiness)
+        Self::with(OneCircuit::new(shared), protocol, readiness)
     }
 
     /// The circuit, for whoever operates it.
     pub fn handle(&self) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(&self.circuits.shared))
+        BreakerHandle::new(Arc::clone(self.circuits.shared()))
     }
 }
 
 impl<P: Clone> BreakerLayer<P> {
     /// A layer of the same settings, name and observer with a circuit of its own, closed.
     pub fn isolated(&self) -> Self {
-        let shared = &self.circuits.shared;
+        let shared = self.circuits.shared();
         let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
         Self::of(settings, reporter, self.protocol.clone())
     }

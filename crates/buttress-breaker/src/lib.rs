@@ -105,6 +105,7 @@ mod service;
 mod settings;
 mod shared;
 mod snapshot;
+mod stripes;
 mod transitions;
 mod trip;
 mod window;

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Plain, ReadyCall};
+use buttress_core::{BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
@@ -61,21 +61,24 @@ where
         self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let circuit = self.circuits.circuit(&request);
-        let mut admission = match Admission::ask(circuit.into_shared()) {
-            Ok(admission) => admission,
-            Err(rejection) => {
+        let mut admission = match circuit.shared().admit() {
+            Ok(ticket) => Admission::new(circuit, ticket),
+            Err(refused) => {
                 self.readiness.release(&mut self.inner);
-                return ResponseFuture::refused(rejection.into());
+                let rejection = circuit.shared().reject(refused);
+                return ResponseFuture::refused(rejection.into(), self.protocol.clone());
             }
         };
+        admission.tell();
         if let Some(error) = self.readiness.take_error() {
             admission.settle(self.protocol.classify(Err(&error)).into());
-            return ResponseFuture::refused(error);
+            return ResponseFuture::refused(error, self.protocol.clone());
         }
         let inner = &mut self.inner;
-        let call = admission.watch(|| ReadyCall::start(inner, request));
+        let call = admission.watch(Outcome::Failure, || ReadyCall::start(inner, request));
         ResponseFuture::new(call, admission, self.protocol.clone())
     }
 }

@@ -27,6 +27,7 @@ impl Shared {
         Self { circuit, reporter, subscribers: Mutex::default() }
     }
 
+    #[inline]
     pub(crate) fn settings(&self) -> &Arc<Settings> {
         self.circuit.settings()
     }
@@ -37,13 +38,15 @@ impl Shared {
 
     /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
     /// once whoever asked has the ticket safe.
+    #[inline]
     pub(crate) fn admit(&self) -> Result<Ticket, Refused> {
         self.circuit.admit(Instant::now)
     }
 
-    /// Makes the rejection and tells the observer of it.
+    /// Makes the rejection, and tells the observer of what has happened and of it.
     #[cold]
     pub(crate) fn reject(&self, refused: Refused) -> Rejection {
+        self.tell();
         let Refused { retry_after, why } = refused;
         let mut rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
         if let Some(delay) = retry_after {
@@ -54,6 +57,7 @@ impl Shared {
     }
 
     /// Takes a ticket back, and tells of what came of it.
+    #[inline]
     pub(crate) fn settle(&self, ticket: Ticket, verdict: Verdict) {
         self.circuit.settle(ticket, verdict, Instant::now);
         self.tell();
@@ -67,6 +71,7 @@ impl Shared {
     }
 
     /// Tells of the changes that nobody was told of.
+    #[inline]
     pub(crate) fn tell(&self) {
         self.circuit.tell(|change| {
             let Change { from, to, why, .. } = change;

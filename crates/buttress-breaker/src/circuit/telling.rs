@@ -10,6 +10,7 @@ impl Circuit {
     ///
     /// Only one thread tells at a time, or the order could not be kept: another one that comes
     /// meanwhile, be it from within `tell`, leaves its changes to the first.
+    #[inline]
     pub(crate) fn tell(&self, tell: impl FnMut(Change)) {
         if self.news.load(Ordering::Acquire) {
             self.tell_news(tell);
