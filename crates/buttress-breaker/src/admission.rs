@@ -46,22 +46,44 @@ enum Limit {
     Passed,
 }
 
-impl Admission {
+/// An admission while the inner service is called: dropped only by a panic.
+struct Entry<'a> {
+    circuit: &'a BreakerHandle,
+    ticket: Option<Ticket>,
+    panicked: Outcome,
+}
+
+impl Drop for Entry<'_> {
     #[inline]
-    pub(crate) fn new(circuit: BreakerHandle, ticket: Ticket) -> Self {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.circuit.shared().settle(ticket, self.panicked.into());
+        }
+    }
+}
+
+impl Admission {
+    /// Calls the inner service with this ticket; that it panics settles the call as a failure.
+    #[inline]
+    pub(crate) fn enter<R>(
+        circuit: BreakerHandle,
+        ticket: Ticket,
+        call: impl FnOnce() -> R,
+    ) -> (R, Self) {
         let limit = match Deadline::current() {
             None => Limit::None,
             Some(deadline) if deadline.is_past() => Limit::Passed,
             Some(deadline) => Limit::At(deadline),
         };
-        Self { circuit, ticket: Some(ticket), limit, awaits: Awaits::Head }
-    }
-
-    /// Tells the observer what the admission has brought about, now that the ticket can not be
-    /// lost, whatever he does.
-    #[inline]
-    pub(crate) fn tell(&self) {
-        self.circuit.shared().tell();
+        let mut entry =
+            Entry { circuit: &circuit, ticket: Some(ticket), panicked: Outcome::Neutral };
+        // Only now that the ticket can not be lost, whatever the observer does.
+        circuit.shared().tell();
+        entry.panicked = Outcome::Failure;
+        let result = call();
+        let ticket = entry.ticket.take();
+        drop(entry);
+        (result, Self { circuit, ticket, limit, awaits: Awaits::Head })
     }
 
     /// Runs foreign code; that it panics settles the call as this.
@@ -73,17 +95,14 @@ impl Admission {
         result
     }
 
-    /// The response's head was good: what the call comes to is known at the response's end. None if
-    /// it is settled.
-    #[inline]
-    pub(crate) fn follow(mut self) -> Option<Self> {
-        self.awaits = Awaits::Reader;
-        self.ticket.is_some().then_some(self)
-    }
-
     /// What a good response waits for now.
     pub(crate) fn awaits(&mut self, awaits: Awaits) {
         self.awaits = awaits;
+    }
+
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ticket.is_none()
     }
 
     /// Settles it as this.
@@ -113,9 +132,8 @@ impl Admission {
 
     /// Whether it takes longer than a call should, where that counts.
     fn is_slow(&self) -> bool {
-        let began = self.ticket.as_ref().and_then(Ticket::began);
-        let took = began.map(|began| Instant::now().saturating_duration_since(began));
-        self.circuit.shared().settings().conditions.is_slow(took)
+        let circuit = &self.circuit.shared().circuit;
+        self.ticket.as_ref().is_some_and(|ticket| circuit.is_slow(ticket, Instant::now))
     }
 
     /// Whether a limit drops it while the dependency is waited for: its own deadline has passed, or

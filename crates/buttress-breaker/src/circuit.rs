@@ -8,6 +8,7 @@
 mod book;
 mod operate;
 mod telling;
+mod ticket;
 mod word;
 
 #[cfg(all(test, loom))]
@@ -43,18 +44,7 @@ use crate::{
     window::{Ended, Record},
 };
 
-pub(crate) use self::{book::Change, operate::Admittance};
-
-/// Leave to make one call; given back by [`Circuit::settle`].
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    /// None if the call is let through by one that only reports, and counts for nothing.
-    generation: Option<u64>,
-    /// The number of the place that it holds, if the circuit was half-open.
-    probe: Option<u64>,
-    /// When the call began, where it matters how long it takes.
-    began: Option<Instant>,
-}
+pub(crate) use self::{book::Change, operate::Admittance, ticket::Ticket};
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +78,8 @@ pub(crate) struct Circuit {
     stale: AtomicU64,
     /// What the jitter of open times is drawn from.
     seed: u64,
+    /// When it was made.
+    start: Instant,
     book: Mutex<Book>,
 }
 
@@ -103,15 +95,6 @@ impl From<Judgement> for Verdict {
     }
 }
 
-impl Ticket {
-    /// One that counts for nothing.
-    const UNCOUNTED: Self = Self { generation: None, probe: None, began: None };
-
-    pub(crate) fn began(&self) -> Option<Instant> {
-        self.began
-    }
-}
-
 impl Circuit {
     /// A closed circuit. The settings are complete.
     pub(crate) fn new(settings: Arc<Settings>, seed: u64, now: Instant) -> Self {
@@ -123,6 +106,7 @@ impl Circuit {
             record,
             stale: AtomicU64::new(0),
             seed,
+            start: now,
             book: Mutex::new(Book::new(now)),
         }
     }
@@ -139,20 +123,19 @@ impl Circuit {
         if word.state() != Closed {
             return self.admit_unless_open(now());
         }
-        let began = self.settings.conditions.slower_than.map(|_| now());
-        Ok(Ticket { generation: Some(word.generation()), probe: None, began })
+        Ok(Ticket::closed(word.generation(), self.began(now)))
     }
 
     #[cold]
     fn admit_unless_open(&self, now: Instant) -> Result<Ticket, Refused> {
         let mut book = self.lock();
         let word = self.catch_up(&mut book, now);
-        let generation = Some(word.generation());
-        let began = self.settings.conditions.slower_than.map(|_| now);
+        let generation = word.generation();
+        let began = self.began(|| now);
         let retry_after = match word.state() {
-            Closed => return Ok(Ticket { generation, probe: None, began }),
+            Closed => return Ok(Ticket::closed(generation, began)),
             HalfOpen => match book.probes.admit(&self.settings.probing, now) {
-                probe @ Some(_) => return Ok(Ticket { generation, probe, began }),
+                Some(place) => return Ok(Ticket::probe(generation, place, began)),
                 None => None,
             },
             Open => book.open_until.map(|until| until.saturating_duration_since(now)),
@@ -164,17 +147,44 @@ impl Circuit {
         Err(Refused { retry_after, why: book.why })
     }
 
+    /// When a call begins, where it matters how long it takes.
+    #[inline]
+    fn began(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        self.settings.conditions.slower_than?;
+        Some(now().saturating_duration_since(self.start))
+    }
+
+    /// Whether a call takes, or took, longer than it should, where that counts.
+    pub(crate) fn is_slow(&self, ticket: &Ticket, now: impl FnOnce() -> Instant) -> bool {
+        let took = ticket
+            .began()
+            .map(|began| now().saturating_duration_since(self.start).saturating_sub(began));
+        self.settings.conditions.is_slow(took)
+    }
+
     /// Takes a ticket back, with what came of its call. Only what may change the state, or where
     /// it matters how long a call took, asks for the time.
     #[inline]
-    #[expect(clippy::needless_pass_by_value, reason = "no ticket can be settled twice")]
     pub(crate) fn settle(&self, ticket: Ticket, verdict: Verdict, now: impl FnOnce() -> Instant) {
-        let Ticket { generation: Some(generation), probe, began } = ticket else { return };
+        // Most calls go well and leave everything as it was.
+        if verdict.outcome == Outcome::Success && self.record.is_none() {
+            let word = self.load();
+            let generation = Some(word.generation());
+            let is_probe = ticket.place().is_some();
+            if ticket.generation() == generation && word.failures() == 0 && !is_probe {
+                return;
+            }
+        }
+        self.settle_with_effect(ticket, verdict, now);
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "no ticket can be settled twice")]
+    fn settle_with_effect(&self, ticket: Ticket, verdict: Verdict, now: impl FnOnce() -> Instant) {
+        let Some(generation) = ticket.generation() else { return };
         let now = LazyCell::new(now);
-        let took = || began.map(|began| now.saturating_duration_since(began));
-        if let Some(number) = probe {
-            let slow = self.settings.conditions.is_slow(took());
-            return self.settle_probe(generation, number, verdict, slow, *now);
+        if let Some(place) = ticket.place() {
+            let slow = self.is_slow(&ticket, || *now);
+            return self.settle_probe(generation, place, verdict, slow, *now);
         }
         let word = self.load();
         if word.generation() != generation {
@@ -185,7 +195,7 @@ impl Circuit {
             return;
         }
         let failed = verdict.outcome == Outcome::Failure;
-        let ended = Ended { failed, slow: self.settings.conditions.is_slow(took()) };
+        let ended = Ended { failed, slow: self.is_slow(&ticket, || *now) };
         let by_rate = self.note(generation, ended, || *now);
         let row = if failed { self.lengthen_row(generation) } else { self.end_row(generation) };
         if let Some(why) = by_rate.or_else(|| self.settings.conditions.by_row(row)) {
@@ -239,7 +249,7 @@ impl Circuit {
     fn settle_probe(
         &self,
         generation: u64,
-        number: u64,
+        place: u64,
         verdict: Verdict,
         slow: bool,
         now: Instant,
@@ -250,7 +260,7 @@ impl Circuit {
             self.stale.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        book.probes.end(number);
+        book.probes.end(place);
         match verdict.outcome {
             Outcome::Failure => {
                 self.open(&mut book, Trip::ProbeFailed, None, verdict.hint, now);

@@ -19,24 +19,25 @@ pub struct OneCircuit {
 }
 
 impl OneCircuit {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Shared) -> Self {
         Self { stripes: Arc::new(Stripes::new(shared)) }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        self.stripes.shared()
+    /// The circuit, for one who is not a call.
+    pub(crate) fn handle(&self) -> BreakerHandle {
+        BreakerHandle::new(Arc::clone(self.stripes.circuit()))
     }
 }
 
 impl<Req> Circuits<Req> for OneCircuit {
     #[inline]
     fn circuit(&self, _request: &Req) -> BreakerHandle {
-        BreakerHandle::of_stripe(Arc::clone(self.stripes.mine()))
+        BreakerHandle::new(Arc::clone(self.stripes.mine()))
     }
 }
 
 impl fmt::Debug for OneCircuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared().fmt(f)
+        self.stripes.circuit().shared().fmt(f)
     }
 }

@@ -66,11 +66,13 @@ where
             (answer, judgement)
         };
         let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
-        // A good response is not over with its head.
-        if judgement.outcome != Outcome::Success || answer.is_err() {
+        if judgement.outcome == Outcome::Success && answer.is_ok() {
+            // It is not over with its head.
+            admission.awaits(Awaits::Reader);
+        } else {
             admission.settle(judgement.into());
         }
-        let follower = BreakerFollower { admission: this.leave.follow() };
+        let follower = BreakerFollower { admission: this.leave.take() };
         Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
     }
 }
@@ -78,10 +80,10 @@ where
 impl Leave {
     /// The admission, if it is still to be settled.
     #[inline]
-    fn follow(&mut self) -> Option<Admission> {
+    fn take(&mut self) -> Option<Admission> {
         match mem::replace(self, Self::Done) {
-            Self::Admitted(admission) => admission.follow(),
-            Self::Refused(_) | Self::Done => None,
+            Self::Admitted(admission) if !admission.is_settled() => Some(admission),
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use buttress_core::CircuitState;
 use tokio::time::Instant;
 
-use crate::{Snapshot, Transitions, shared::Shared, stripes::Stripe};
+use crate::{Snapshot, Transitions, shared::Shared, stripes::Hold};
 
 /// A circuit in an operator's hand: that of one [`BreakerLayer`](crate::BreakerLayer) and all
 /// services that it made, or that of one key.
@@ -28,34 +28,18 @@ use crate::{Snapshot, Transitions, shared::Shared, stripes::Stripe};
 /// ```
 #[derive(Clone)]
 pub struct BreakerHandle {
-    held: Held,
-}
-
-#[derive(Clone)]
-enum Held {
-    /// By one of its stripes, as its calls do.
-    Striped(Arc<Stripe>),
-    /// Itself.
-    Whole(Arc<Shared>),
+    hold: Arc<Hold>,
 }
 
 impl BreakerHandle {
     #[inline]
-    pub(crate) fn of_stripe(stripe: Arc<Stripe>) -> Self {
-        Self { held: Held::Striped(stripe) }
-    }
-
-    #[inline]
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { held: Held::Whole(shared) }
+    pub(crate) fn new(hold: Arc<Hold>) -> Self {
+        Self { hold }
     }
 
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
-        match &self.held {
-            Held::Striped(stripe) => stripe.shared(),
-            Held::Whole(shared) => shared,
-        }
+        self.hold.shared()
     }
 
     /// The name in errors and events: that of the layer, and for one of many circuits its key.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, readiness::Readiness,
-    settings::Settings, shared::Shared,
+    settings::Settings, shared::Shared, stripes::Hold,
 };
 
 /// How many keys are kept if nothing is said: more hosts than most services call, for half a
@@ -40,7 +40,7 @@ pub struct KeyedBreakerHandle<K> {
 }
 
 struct Map<K> {
-    circuits: Keyed<K, Arc<Shared>>,
+    circuits: Keyed<K, Arc<Hold>>,
     settings: Arc<Settings>,
     reporter: Reporter,
 }
@@ -110,7 +110,7 @@ impl<P, F> BreakerLayerBuilder<P, ByKey<F>> {
         let Self { settings, reporter, protocol, keyed: ByKey { key, max_keys } } = self;
         let settings = Arc::new(settings.complete()?);
         let map = Arc::new(Map { circuits: Keyed::new(max_keys)?, settings, reporter });
-        let readiness = Readiness::new(&map.settings, None);
+        let readiness = Readiness::new(map.settings.readiness, || None);
         Ok(BreakerLayer::with(CircuitPerKey { map, key }, protocol, readiness))
     }
 }
@@ -133,7 +133,7 @@ impl<P: Clone, K, F: Clone> BreakerLayer<P, CircuitPerKey<K, F>> {
             reporter: map.reporter.clone(),
         };
         let circuits = CircuitPerKey { map: Arc::new(map), key: key.clone() };
-        let readiness = Readiness::new(&circuits.map.settings, None);
+        let readiness = Readiness::new(circuits.map.settings.readiness, || None);
         Self::with(circuits, self.protocol.clone(), readiness)
     }
 }
@@ -148,7 +148,7 @@ where
         let circuit = circuits.get_or_insert_with(&(self.key)(request), |key| {
             let mut reporter = reporter.clone();
             reporter.set_name(format!("{}/{key}", reporter.name()));
-            Arc::new(Shared::new(Arc::clone(settings), rand::random(), reporter))
+            Arc::new(Hold::Itself(Shared::new(Arc::clone(settings), reporter)))
         });
         BreakerHandle::new(circuit)
     }
@@ -191,9 +191,9 @@ impl<K> KeyedBreakerHandle<K> {
 }
 
 /// What is known of an open circuit, and what an operator said, is not to be lost.
-impl Keep for Shared {
+impl Keep for Hold {
     fn is_needed(&self) -> bool {
-        self.circuit.is_needed(Instant::now)
+        self.shared().circuit.is_needed(Instant::now)
     }
 }
 

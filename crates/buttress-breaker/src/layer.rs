@@ -47,22 +47,23 @@ impl<P, C> BreakerLayer<P, C> {
 
 impl<P> BreakerLayer<P> {
     pub(crate) fn of(settings: Arc<Settings>, reporter: Reporter, protocol: P) -> Self {
-        let shared = Arc::new(Shared::new(settings, rand::random(), reporter));
-        let circuit = BreakerHandle::new(Arc::clone(&shared));
-        let readiness = Readiness::new(shared.settings(), Some(circuit));
-        Self::with(OneCircuit::new(shared), protocol, readiness)
+        let readiness = settings.readiness;
+        let circuit = OneCircuit::new(Shared::new(settings, reporter));
+        let readiness = Readiness::new(readiness, || Some(circuit.handle()));
+        Self::with(circuit, protocol, readiness)
     }
 
     /// The circuit, for whoever operates it.
     pub fn handle(&self) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(self.circuits.shared()))
+        self.circuits.handle()
     }
 }
 
 impl<P: Clone> BreakerLayer<P> {
     /// A layer of the same settings, name and observer with a circuit of its own, closed.
     pub fn isolated(&self) -> Self {
-        let shared = self.circuits.shared();
+        let handle = self.circuits.handle();
+        let shared = handle.shared();
         let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
         Self::of(settings, reporter, self.protocol.clone())
     }

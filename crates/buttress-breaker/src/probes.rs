@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use buttress_core::ConfigError;
 use tokio::time::Instant;
 
+use crate::circuit::Ticket;
+
 /// The most probes at a time: more would not be a careful try any more.
 const MOST_PROBES: u32 = 1_000;
 
@@ -17,6 +19,9 @@ const LONGEST_RAMP: Duration = Duration::from_secs(24 * 3600);
 /// As long as the open time: a probe that does not answer for as long as the dependency was
 /// given to recover has answered.
 const PROBE_LEASE: Duration = Duration::from_secs(30);
+
+/// The bits of a probe's number that its ticket has room for.
+const LOW_BITS: u64 = (1 << Ticket::PLACE_BITS) - 1;
 
 /// How a half-open circuit finds out whether the dependency has recovered.
 #[derive(Debug, Clone, Copy)]
@@ -94,10 +99,12 @@ impl Probes {
     pub(crate) fn admit(&mut self, probing: &Probing, now: Instant) -> Option<u64> {
         let free = self.out.len() < probing.probes as usize;
         let share = self.ramp.as_mut().is_some_and(|ramp| ramp.admits(free, now));
-        if !free && !share {
+        let number = self.sent;
+        let first = self.out.first_key_value().map_or(number, |(number, _)| *number);
+        // A ticket has room for the low bits of a number, which must tell all that are out apart.
+        if (!free && !share) || number - first > LOW_BITS {
             return None;
         }
-        let number = self.sent;
         self.sent += 1;
         let last = self.out.last_key_value().and_then(|(_, ends)| *ends);
         self.out.insert(number, now.checked_add(probing.lease).max(last));
@@ -109,9 +116,11 @@ impl Probes {
         self.ramp.is_some() || self.out.len() < probing.probes as usize
     }
 
-    /// A probe ended.
+    /// A probe ended; of its number the low bits are enough.
     pub(crate) fn end(&mut self, number: u64) {
-        self.out.remove(&number);
+        if let Some((&first, _)) = self.out.first_key_value() {
+            self.out.remove(&(first + (number.wrapping_sub(first) & LOW_BITS)));
+        }
     }
 
     /// A probe succeeded; says whether that closes the circuit.
@@ -190,6 +199,27 @@ mod tests {
         let end = start + 10 * SECOND;
         assert_eq!(probes.due(end - Duration::from_nanos(1)), None);
         assert_eq!(probes.due(end), Some(Due::Recovered(end)));
+    }
+
+    /// One that never ends does not let another take it for itself, when numbers begin anew.
+    #[test]
+    fn probes_are_told_apart() {
+        let probing = Probing { probes: 2, lease: Duration::MAX, ..Probing::default() };
+        let now = Instant::now();
+        let mut probes = Probes::default();
+        let _hangs = probes.admit(&probing, now).unwrap();
+        for _ in 0..LOW_BITS {
+            let number = probes.admit(&probing, now).expect("a place");
+            probes.end(number & LOW_BITS);
+            assert_eq!(probes.out(), 1);
+        }
+        assert_eq!(probes.admit(&probing, now), None, "it would be taken for the first");
+        probes.begin();
+        for _ in 0..3 {
+            let number = probes.admit(&probing, now).expect("a place");
+            probes.end(number & LOW_BITS);
+            assert_eq!(probes.out(), 0);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use buttress_core::BoxError;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
-use crate::{BreakerHandle, circuit::Admittance, settings::Settings};
+use crate::{BreakerHandle, circuit::Admittance};
 
 /// What `poll_ready` says: always "ready", or what `call` is going to do.
 #[derive(Default)]
@@ -39,10 +39,10 @@ enum Inner {
 }
 
 impl Readiness {
-    /// As the settings want it; what `call` is going to do is up to this circuit, if there is just
+    /// If it is asked for; what `call` is going to do is up to this circuit, if there is just
     /// one, and the inner service.
-    pub(crate) fn new(settings: &Settings, circuit: Option<BreakerHandle>) -> Self {
-        Self { gate: settings.readiness.then(|| Box::new(Gate::new(circuit))) }
+    pub(crate) fn new(asked_for: bool, circuit: impl FnOnce() -> Option<BreakerHandle>) -> Self {
+        Self { gate: asked_for.then(|| Box::new(Gate::new(circuit()))) }
     }
 
     pub(crate) fn poll<S, Req>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<()>

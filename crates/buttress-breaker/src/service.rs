@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
+use buttress_core::{BoxError, Classify, Follow, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
@@ -64,21 +64,23 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let circuit = self.circuits.circuit(&request);
-        let mut admission = match circuit.shared().admit() {
-            Ok(ticket) => Admission::new(circuit, ticket),
+        let ticket = match circuit.shared().admit() {
+            Ok(ticket) => ticket,
             Err(refused) => {
                 self.readiness.release(&mut self.inner);
                 let rejection = circuit.shared().reject(refused);
                 return ResponseFuture::refused(rejection.into(), self.protocol.clone());
             }
         };
-        admission.tell();
         if let Some(error) = self.readiness.take_error() {
-            admission.settle(self.protocol.classify(Err(&error)).into());
+            let judge = || self.protocol.classify(Err(&error));
+            let (judgement, mut admission) = Admission::enter(circuit, ticket, judge);
+            admission.settle(judgement.into());
             return ResponseFuture::refused(error, self.protocol.clone());
         }
         let inner = &mut self.inner;
-        let call = admission.watch(Outcome::Failure, || ReadyCall::start(inner, request));
+        let start = || ReadyCall::start(inner, request);
+        let (call, admission) = Admission::enter(circuit, ticket, start);
         ResponseFuture::new(call, admission, self.protocol.clone())
     }
 }

@@ -22,8 +22,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Arc<Settings>, seed: u64, reporter: Reporter) -> Self {
-        let circuit = Circuit::new(settings, seed, Instant::now());
+    /// A closed circuit, whose jitter is like no other's.
+    pub(crate) fn new(settings: Arc<Settings>, reporter: Reporter) -> Self {
+        let circuit = Circuit::new(settings, rand::random(), Instant::now());
         Self { circuit, reporter, subscribers: Mutex::default() }
     }
 

@@ -14,45 +14,55 @@ use crate::shared::Shared;
 /// The most stripes: beyond so many cores some share one.
 const MOST: usize = 64;
 
-/// One of several ways to hold the same circuit.
+/// How a circuit is held.
 ///
 /// A call holds its circuit until it is over, so each writes a reference count twice. Were it one for
-/// all, two threads would pass its cache line to and fro and be slower than one. Each has a line of
-/// its own, and what lies behind is only read as long as all goes well.
-#[repr(align(128))]
-pub(crate) struct Stripe {
-    shared: Arc<Shared>,
+/// all, two threads would pass its cache line to and fro, and be slower than one. So a circuit that
+/// is called by many has several stripes, each with a count of its own; what lies behind is only read
+/// as long as all goes well. A stripe is as large as a circuit, so no two counts share a line.
+#[expect(clippy::large_enum_variant, reason = "its size keeps the counts apart")]
+pub(crate) enum Hold {
+    Itself(Shared),
+    Stripe(Arc<Hold>),
 }
 
 /// A circuit with as many stripes as there are cores.
 pub(crate) struct Stripes {
-    shared: Arc<Shared>,
-    stripes: Box<[Arc<Stripe>]>,
+    circuit: Arc<Hold>,
+    stripes: Box<[Arc<Hold>]>,
 }
 
-impl Stripe {
+impl Hold {
     #[inline]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn shared(&self) -> &Shared {
+        let mut hold = self;
+        loop {
+            match hold {
+                Self::Itself(shared) => return shared,
+                Self::Stripe(circuit) => hold = circuit,
+            }
+        }
     }
 }
 
 impl Stripes {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Shared) -> Self {
+        let circuit = Arc::new(Hold::Itself(shared));
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let count = cores.next_power_of_two().min(MOST);
-        let stripe = || Arc::new(Stripe { shared: Arc::clone(&shared) });
+        let stripe = || Arc::new(Hold::Stripe(Arc::clone(&circuit)));
         let stripes = (0..count).map(|_| stripe()).collect();
-        Self { shared, stripes }
+        Self { circuit, stripes }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// The circuit itself.
+    pub(crate) fn circuit(&self) -> &Arc<Hold> {
+        &self.circuit
     }
 
-    /// That of this thread.
+    /// The stripe of this thread.
     #[inline]
-    pub(crate) fn mine(&self) -> &Arc<Stripe> {
+    pub(crate) fn mine(&self) -> &Arc<Hold> {
         &self.stripes[thread_number() & (self.stripes.len() - 1)]
     }
 }

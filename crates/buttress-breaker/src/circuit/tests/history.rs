@@ -301,7 +301,8 @@ impl History {
         // The laws, without the naive one.
         if self.naive.state == HalfOpen && self.circuit.settings().probing.ramp.is_none() {
             let current = Some(expected.generation);
-            let probes = self.out.iter().filter(|(_, ticket)| ticket.generation == current).count();
+            let probes =
+                self.out.iter().filter(|(_, ticket)| ticket.generation() == current).count();
             prop_assert!(probes <= self.probes, "{probes} probes at a time");
         }
         let over = self.naive.live.iter().any(|live| live.lease.is_some_and(|end| end <= self.now));

@@ -47,8 +47,8 @@ fn the_counters_come_out_exact_under_threads() {
             if draw < 55 {
                 match circuit.admit(clock) {
                     Ok(ticket) => {
-                        if ticket.probe.is_some() {
-                            let generation = ticket.generation.unwrap();
+                        if ticket.place().is_some() {
+                            let generation = ticket.generation().unwrap();
                             let mut half_open = half_open.lock().unwrap();
                             if half_open.0 < generation {
                                 *half_open = (generation, 0);
@@ -64,8 +64,8 @@ fn the_counters_come_out_exact_under_threads() {
                 }
             } else if draw < 90 {
                 let Some(ticket) = out.pop() else { continue };
-                if ticket.probe.is_some() {
-                    let generation = ticket.generation.unwrap();
+                if ticket.place().is_some() {
+                    let generation = ticket.generation().unwrap();
                     let mut half_open = half_open.lock().unwrap();
                     if half_open.0 == generation {
                         half_open.1 -= 1;
