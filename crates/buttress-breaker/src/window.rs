@@ -92,7 +92,7 @@ impl Window {
 #[derive(Debug)]
 pub(crate) enum Record {
     Calls(Ring),
-    Time(Buckets),
+    Time(Box<Buckets>),
 }
 
 impl Record {
@@ -100,7 +100,7 @@ impl Record {
     pub(crate) fn new(window: Window, start: Instant) -> Self {
         match window.0 {
             Span::Calls(calls) => Self::Calls(Ring::new(calls)),
-            Span::Time(time) => Self::Time(Buckets::new(time, start)),
+            Span::Time(time) => Self::Time(Box::new(Buckets::new(time, start))),
         }
     }
 

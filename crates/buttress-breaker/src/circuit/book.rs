@@ -60,7 +60,7 @@ pub(crate) struct Change {
 
 impl Book {
     /// Those who are to be woken because something has happened.
-    pub(super) fn to_wake(&mut self) -> BTreeMap<u64, Waker> {
+    pub(super) fn take_stirred(&mut self) -> BTreeMap<u64, Waker> {
         if mem::take(&mut self.stirred) { mem::take(&mut self.waiting) } else { BTreeMap::new() }
     }
 

@@ -19,8 +19,8 @@ impl Circuit {
 
     #[cold]
     fn tell_news(&self, mut tell: impl FnMut(Change)) {
-        let to_wake = self.lock().to_wake();
-        to_wake.into_values().for_each(Waker::wake);
+        let stirred = self.lock().take_stirred();
+        stirred.into_values().for_each(Waker::wake);
         let Some(mut teller) = Teller::new(self) else { return };
         while let Some(change) = teller.next() {
             tell(change);

@@ -87,9 +87,7 @@ fn max_never_ends_and_poisons_nothing() {
 fn a_closed_circuit_reads_no_clock() {
     let no_clock = || -> Instant { panic!("the clock was read") };
     let circuit = with(settings(3), Instant::now());
-    for outcome in
-        [Outcome::Failure.into(), Outcome::Neutral, Outcome::Failure.into(), Outcome::Success]
-    {
+    for outcome in [Outcome::Failure, Outcome::Neutral, Outcome::Failure, Outcome::Success] {
         let ticket = circuit.admit(no_clock).unwrap();
         circuit.settle(ticket, outcome.into(), no_clock);
     }

@@ -43,7 +43,7 @@ impl Ticket {
     #[inline]
     const fn new(bits: u64, began: Option<Duration>) -> Self {
         let began = match began {
-            Some(began) => NonZeroU64::new((began.as_nanos() as u64).saturating_add(1)),
+            Some(began) => NonZeroU64::new(nanos(began).saturating_add(1)),
             None => None,
         };
         Self { bits: NonZeroU64::MIN.saturating_add(bits), began }
@@ -66,6 +66,13 @@ impl Ticket {
     pub(super) fn began(&self) -> Option<Duration> {
         self.began.map(|began| Duration::from_nanos(began.get() - 1))
     }
+}
+
+/// Nanoseconds; of more than five centuries, that many.
+#[expect(clippy::cast_possible_truncation, reason = "compared before")]
+const fn nanos(time: Duration) -> u64 {
+    let nanos = time.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct Buckets {
     start: Instant,
     /// Nanoseconds of one part.
     width: u64,
-    buckets: [Bucket; PARTS as usize],
+    parts: [Bucket; PARTS as usize],
 }
 
 /// The calls of one part of time.
@@ -46,7 +46,6 @@ struct Bucket {
 struct Tally(AtomicU64);
 
 // Loom's have no default.
-#[expect(clippy::derivable_impls, reason = "not under loom")]
 impl Default for Tally {
     fn default() -> Self {
         Self(AtomicU64::new(0))
@@ -55,7 +54,7 @@ impl Default for Tally {
 
 impl Buckets {
     pub(super) fn new(time: Duration, start: Instant) -> Self {
-        Self { start, width: nanos(time / PARTS).max(1), buckets: Default::default() }
+        Self { start, width: nanos(time / PARTS).max(1), parts: Default::default() }
     }
 
     /// Notes a call that ended now, and returns what is then in the window; `None` if it comes
@@ -63,7 +62,7 @@ impl Buckets {
     pub(super) fn note(&self, ended: Ended, spell: u64, now: Instant) -> Option<Counts> {
         let part = self.part(now);
         let number = number(part, spell);
-        let bucket = &self.buckets[Self::index(part)];
+        let bucket = &self.parts[Self::index(part)];
         // In this order, so that nobody sees more failures than calls.
         if !bucket.calls.add(number) {
             return None;
@@ -84,7 +83,7 @@ impl Buckets {
 
     fn sum(&self, number: u32) -> Counts {
         let mut counts = Counts::default();
-        for bucket in &self.buckets {
+        for bucket in &self.parts {
             counts.failed += bucket.failed.within(number);
             counts.slow += bucket.slow.within(number);
             counts.calls += bucket.calls.within(number);
@@ -138,7 +137,6 @@ impl Tally {
         if number.wrapping_sub(found) < PARTS { u64::from(count) } else { 0 }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "half of the word each")]
     const fn unpack(bits: u64) -> (u32, u32) {
         ((bits >> COUNT_BITS) as u32, (bits & COUNT_MASK) as u32)
     }

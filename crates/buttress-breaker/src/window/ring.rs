@@ -96,7 +96,6 @@ impl Layout {
         (bits << ENDED_BITS) | state.last as u64
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     const fn unpack(self, bits: u64) -> State {
         let last = (bits & ((1 << ENDED_BITS) - 1)) as u32;
         let bits = bits >> ENDED_BITS;

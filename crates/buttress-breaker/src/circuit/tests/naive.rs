@@ -166,7 +166,8 @@ impl Naive {
             HalfOpen => {
                 let mut admitted = self.live.len() < self.settings.probing.probes as usize;
                 if let Some(Ramp { since, ends, owed }) = &mut self.ramp {
-                    let (gone, whole) = (now - *since, *ends - *since);
+                    let whole = ends.saturating_sub(*since);
+                    let gone = now.saturating_sub(*since);
                     *owed += (gone.as_secs_f64() / whole.as_secs_f64()).min(1.0);
                     admitted |= *owed >= 1.0;
                     if admitted {
@@ -199,7 +200,7 @@ impl Naive {
         };
         let Live { began, .. } = self.live.remove(place);
         let slower_than = self.settings.conditions.slower_than;
-        let slow = slower_than.is_some_and(|most| now - began > most);
+        let slow = slower_than.is_some_and(|most| now.saturating_sub(began) > most);
         let failed = outcome == Outcome::Failure;
         if outcome == Outcome::Neutral || (self.state == Closed && self.held) {
             return;
