@@ -88,21 +88,22 @@ impl Circuit {
     /// Makes the changes that time alone brings: an open time that is over, a lease that ended,
     /// a ramp that was climbed.
     ///
-    /// What a lease or a ramp brings happened when it ended, however late that is noticed: the
-    /// new open time counts from there, and may be over, too.
+    /// Each happened when it was due, however late that is noticed: the new open time after a lease
+    /// counts from there, and may be over, too.
     pub(super) fn catch_up(&self, book: &mut Book, now: Instant) -> Word {
         loop {
             let word = self.load();
             match word.state() {
-                Open if book.open_until.is_some_and(|until| until <= now) => {
-                    self.change(book, |word| word.next(HalfOpen), now);
-                }
+                Open => match book.open_until.filter(|until| *until <= now) {
+                    Some(until) => self.change(book, |word| word.next(HalfOpen), until),
+                    None => return word,
+                },
                 HalfOpen => match book.probes.due(now) {
                     Some(Due::Lost(at)) => self.open(book, Trip::ProbeLost, None, None, at),
                     Some(Due::Recovered(at)) => self.close(book, at),
                     None => return word,
                 },
-                Closed | Open => return word,
+                Closed => return word,
             }
         }
     }

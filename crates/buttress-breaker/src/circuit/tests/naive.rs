@@ -135,7 +135,9 @@ impl Naive {
     pub(super) fn pass_time(&mut self, now: Duration) {
         loop {
             match self.state {
-                Open if self.open_until.is_some_and(|until| until <= now) => self.go(HalfOpen, now),
+                Open if self.open_until.is_some_and(|until| until <= now) => {
+                    self.go(HalfOpen, self.open_until.unwrap_or(now));
+                }
                 HalfOpen => {
                     let lost = self.live.iter().filter_map(|live| live.lease).min();
                     let lost = lost.filter(|at| *at <= now);
