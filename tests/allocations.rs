@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use buttress::{fallback::Failure, prelude::*};
+use buttress::{breaker::Window, fallback::Failure, prelude::*};
 use buttress_testkit::{BodyStep, ScriptedBody};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -106,6 +106,30 @@ fn retry_allocates_nothing() {
 #[test]
 fn breaker_allocates_nothing() {
     assert_eq!(allocations(BreakerLayer::new().layer(Adds)), 0);
+}
+
+#[test]
+fn a_breaker_that_goes_by_rates_allocates_nothing() {
+    for window in [Window::last_calls(100), Window::last(Duration::from_secs(10))] {
+        let rates = BreakerLayer::builder()
+            .failure_rate(0.5)
+            .slow_call_rate(0.5, Duration::from_secs(1))
+            .window(window);
+        assert_eq!(allocations(rates.build().unwrap().layer(Adds)), 0);
+    }
+}
+
+/// One circuit a key, each of which is known: it costs what the key does.
+#[test]
+fn a_breaker_by_key_allocates_the_key_alone() {
+    let by_number = BreakerLayer::builder().keyed(|n: &u64| n % 100).build().unwrap();
+    let known = by_number.layer(Adds);
+    allocations(known.clone());
+    assert_eq!(allocations(known), 0);
+    let by_name = BreakerLayer::builder().keyed(|n: &u64| (n % 100).to_string()).build().unwrap();
+    let known = by_name.layer(Adds);
+    allocations(known.clone());
+    assert_eq!(allocations(known), CALLS);
 }
 
 #[test]
