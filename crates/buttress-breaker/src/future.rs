@@ -66,13 +66,11 @@ where
             (answer, judgement)
         };
         let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
-        if judgement.outcome == Outcome::Success && answer.is_ok() {
-            // It is not over with its head.
-            admission.awaits(Awaits::Reader);
-        } else {
+        // A good response is not over with its head.
+        if judgement.outcome != Outcome::Success || answer.is_err() {
             admission.settle(judgement.into());
         }
-        let follower = BreakerFollower { admission: this.leave.take() };
+        let follower = BreakerFollower { admission: this.leave.take(), awaits: Awaits::Reader };
         Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
     }
 }
@@ -104,20 +102,17 @@ impl Leave {
 pub struct BreakerFollower {
     // None if the head has decided.
     admission: Option<Admission>,
+    awaits: Awaits,
 }
 
 impl Follower for BreakerFollower {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
-        if let Some(admission) = &mut self.admission {
-            admission.awaits(Awaits::Frame);
-        }
+        self.awaits = Awaits::Frame;
         Poll::Pending
     }
 
     fn part(&mut self) -> Option<BoxError> {
-        if let Some(admission) = &mut self.admission {
-            admission.awaits(Awaits::Reader);
-        }
+        self.awaits = Awaits::Reader;
         None
     }
 
@@ -128,6 +123,16 @@ impl Follower for BreakerFollower {
                 End::Complete(outcome) => outcome.into(),
                 End::Failed(error) => Judgement::of_error(error).into(),
             });
+        }
+    }
+}
+
+impl Drop for BreakerFollower {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.as_mut().filter(|admission| !admission.is_settled())
+        {
+            admission.abandon_response(self.awaits);
         }
     }
 }
