@@ -10,7 +10,10 @@ use buttress_core::{BoxError, Classify, End, Follow, Follower, Judgement, Outcom
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::admission::{Admission, Awaits};
+use crate::{
+    admission::{Admission, Awaits},
+    circuit::Verdict,
+};
 
 /// The future of [`Breaker`](crate::Breaker).
 #[pin_project]
@@ -66,9 +69,15 @@ where
             (answer, judgement)
         };
         let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
-        // A good response is not over with its head.
-        if judgement.outcome != Outcome::Success || answer.is_err() {
-            admission.settle(judgement.into());
+        let verdict = match &answer {
+            // Often a good response is not over with its head.
+            Ok(response) if judgement.outcome == Outcome::Success => {
+                this.protocol.over(response).map(Verdict::from)
+            }
+            _ => Some(judgement.into()),
+        };
+        if let Some(verdict) = verdict {
+            admission.settle(verdict);
         }
         let follower = BreakerFollower { admission: this.leave.take(), awaits: Awaits::Reader };
         Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
@@ -79,9 +88,16 @@ impl Leave {
     /// The admission, if it is still to be settled.
     #[inline]
     fn take(&mut self) -> Option<Admission> {
+        match self {
+            Self::Admitted(admission) if !admission.is_settled() => {}
+            _ => {
+                *self = Self::Done;
+                return None;
+            }
+        }
         match mem::replace(self, Self::Done) {
-            Self::Admitted(admission) if !admission.is_settled() => Some(admission),
-            _ => None,
+            Self::Admitted(admission) => Some(admission),
+            Self::Refused(_) | Self::Done => None,
         }
     }
 
