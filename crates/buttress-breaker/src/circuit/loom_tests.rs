@@ -188,3 +188,37 @@ fn changes_are_told_once_and_in_order() {
         assert!(!told.is_empty() && opened >= 1);
     });
 }
+
+/// A reset while a call comes: what the new spell opens by is its own.
+#[test]
+fn a_reset_leaves_nothing_to_the_next_spell() {
+    loom::model(|| {
+        let now = Instant::now();
+        let conditions = Conditions {
+            failure_rate: Some(1.0),
+            min_calls: Some(2),
+            window: Some(Window::last_calls(2)),
+            ..Conditions::default()
+        };
+        let circuit = circuit(conditions, now);
+        call(&circuit, Outcome::Failure, now);
+        let other = {
+            let circuit = Shared::clone(&circuit);
+            thread::spawn(move || {
+                let ticket = circuit.admit(|| now).unwrap();
+                let generation = ticket.generation();
+                circuit.settle(ticket, Outcome::Failure.into(), || now);
+                generation
+            })
+        };
+        circuit.reset(now);
+        let generation = other.join().unwrap();
+        let snapshot = circuit.snapshot(|| now);
+        if generation == Some(1) {
+            assert_eq!(
+                snapshot.state, Closed,
+                "one call of this spell, two are asked for: {snapshot:?}"
+            );
+        }
+    });
+}
