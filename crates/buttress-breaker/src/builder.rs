@@ -171,10 +171,15 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     /// Lets `poll_ready` wait while a call would be refused, and for the inner service. Default: it
     /// is always ready.
     ///
-    /// For use under tower's `Balance` or `Steer`, which then send calls elsewhere. An open circuit
-    /// is pending, and wakes its task when it becomes half-open. What happens between `poll_ready`
-    /// and `call` is up to `call`, which refuses if the circuit has opened meanwhile. With circuits
-    /// by key there is no request to ask about, and only the inner service is waited for.
+    /// For use under tower's `Balance`, which then sends calls elsewhere. An open circuit is pending,
+    /// and wakes its task when it becomes half-open. What happens between `poll_ready` and `call` is
+    /// up to `call`, which refuses if the circuit has opened meanwhile; what was claimed of the inner
+    /// service is held until either is called again. With circuits by key there is no request to ask
+    /// about, and only the inner service is waited for.
+    ///
+    /// Not under `Steer`, which waits until all its services are ready, so that one that is open
+    /// would stop them all: leave its breakers always ready, and pick by
+    /// [`BreakerHandle::state`](crate::BreakerHandle::state).
     pub fn readiness(mut self) -> Self {
         self.settings.readiness = true;
         self
