@@ -106,14 +106,13 @@ fn windows_out_of_range_are_config_errors() {
 fn so_are_the_settings_of_one_circuit_a_key() {
     let by_length = |text: &String| text.len();
     for (keys, value) in [(0, "0"), (1_000_001, "1000001")] {
-        let error =
-            breaker().keyed(by_length).max_keys(keys).build::<usize>().expect_err("max_keys");
+        let error = breaker().keyed(by_length).max_keys(keys).build().expect_err("max_keys");
         assert_eq!((error.setting(), error.value()), ("max_keys", value));
     }
-    let error = breaker().keyed(by_length).probes(0).build::<usize>().expect_err("probes");
+    let error = breaker().keyed(by_length).probes(0).build().expect_err("probes");
     assert_eq!((error.setting(), error.value()), ("probes", "0"));
     for keys in [1, 1_000_000] {
-        breaker().keyed(by_length).max_keys(keys).build::<usize>().unwrap();
+        breaker().keyed(by_length).max_keys(keys).build().unwrap();
     }
 }
 
