@@ -50,20 +50,20 @@ impl Conditions {
         if let Some(time) = self.slower_than {
             ConfigError::check_not_zero("slow_call_rate", time)?;
         }
-        if !self.has_rate() {
-            let allowed = "set only with `failure_rate` or `slow_call_rate`";
-            if let Some(window) = self.window {
-                return Err(ConfigError::new("window", format!("{window:?}"), allowed));
-            }
-            if let Some(calls) = self.min_calls {
-                return Err(ConfigError::new("min_calls", calls, allowed));
-            }
-        }
         let window = self.window.unwrap_or(Window::last_calls(100));
         window.check()?;
         let most = window.most_calls().unwrap_or(u32::MAX);
         let min_calls = self.min_calls.unwrap_or(MIN_CALLS.min(most));
         ConfigError::check_count("min_calls", min_calls as usize, most as usize)?;
+        if !self.has_rate() {
+            let allowed = "set only with `failure_rate` or `slow_call_rate`";
+            if self.window.is_some() {
+                return Err(ConfigError::new("window", window, allowed));
+            }
+            if self.min_calls.is_some() {
+                return Err(ConfigError::new("min_calls", min_calls, allowed));
+            }
+        }
         self.window = self.has_rate().then_some(window);
         self.min_calls = Some(min_calls);
         Ok(self)
