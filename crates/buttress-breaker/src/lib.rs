@@ -128,7 +128,7 @@
 //!
 //! [`EventKind::CircuitChanged`](buttress_core::EventKind::CircuitChanged), once for each change
 //! of state and in their order, also when they come from several threads, by the call or the look
-//! through the handle that finds it due; and
+//! through the handle that finds it due, and for one of many keys when it is forgotten; and
 //! [`EventKind::Rejected`](buttress_core::EventKind::Rejected), once for each refused call.
 
 mod admission;
