@@ -22,17 +22,14 @@ pub(crate) struct Admission {
     // None once it was settled.
     ticket: Option<Ticket>,
     limit: Limit,
-    awaits: Awaits,
 }
 
-/// What goes on in a call, and so whose time it is that passes.
+/// What goes on with a response whose head was good, and so whose time it is that passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaits {
-    /// The dependency is to give the head of its response.
-    Head,
-    /// The head was good; the dependency is to give a frame that the reader has asked for.
+    /// The dependency is to give a frame that the reader has asked for.
     Frame,
-    /// The head was good; the reader has what he asked for, and takes his time.
+    /// The reader has what he asked for, and takes his time.
     Reader,
 }
 
@@ -83,7 +80,7 @@ impl Admission {
         let result = call();
         let ticket = entry.ticket.take();
         drop(entry);
-        (result, Self { circuit, ticket, limit, awaits: Awaits::Head })
+        (result, Self { circuit, ticket, limit })
     }
 
     /// Runs foreign code; that it panics settles the call as this.
@@ -93,11 +90,6 @@ impl Admission {
         let result = run();
         std::mem::forget(watch);
         result
-    }
-
-    /// What a good response waits for now.
-    pub(crate) fn awaits(&mut self, awaits: Awaits) {
-        self.awaits = awaits;
     }
 
     #[inline]
@@ -113,21 +105,25 @@ impl Admission {
         }
     }
 
-    /// What it means that nobody settled it.
-    fn unsettled(&self) -> Outcome {
-        if self.awaits != Awaits::Head {
-            // A body panics while it is polled by its reader, who drops it as the panic passes. Cut,
-            // the dependency took too long; else the reader has left, which says nothing about it
-            // that its head has not said.
-            let failed = thread::panicking() || self.was_cut();
-            return if failed { Outcome::Failure } else { Outcome::Success };
-        }
+    /// Settles it, if nobody has, as one whose good response is dropped before its end.
+    #[cold]
+    pub(crate) fn abandon_response(&mut self, awaits: Awaits) {
+        // A body panics while it is polled by its reader, who drops it as the panic passes. Cut, the
+        // dependency took too long; else the reader has left, which says nothing about it that its
+        // head has not said.
+        let failed = thread::panicking() || (awaits == Awaits::Frame && self.was_cut());
+        self.settle(if failed { Outcome::Failure } else { Outcome::Success }.into());
+    }
+
+    /// Settles it as one that is dropped before the head of its response.
+    #[cold]
+    fn abandon(&mut self) {
         let failed = match self.circuit.shared().settings().abandoned {
             Abandoned::FailedIfLate => self.was_cut() || self.is_slow(),
             Abandoned::Failed => true,
             Abandoned::Neutral => false,
         };
-        if failed { Outcome::Failure } else { Outcome::Neutral }
+        self.settle(if failed { Outcome::Failure } else { Outcome::Neutral }.into());
     }
 
     /// Whether it takes longer than a call should, where that counts.
@@ -136,7 +132,7 @@ impl Admission {
         self.ticket.as_ref().is_some_and(|ticket| circuit.is_slow(ticket, Instant::now))
     }
 
-    /// Whether a limit drops it while the dependency is waited for: its own deadline has passed, or
+    /// Whether a limit drops it: its own deadline has passed, or
     /// that under which it is dropped, as when a limit on a phase of the call cuts it.
     fn was_cut(&self) -> bool {
         let own = match self.limit {
@@ -144,15 +140,8 @@ impl Admission {
             Limit::At(deadline) => Some(deadline),
             Limit::Passed => return false,
         };
-        self.awaits != Awaits::Reader
-            && Deadline::sooner(own, Deadline::current())
-                .is_some_and(|deadline| deadline.is_past_at(Instant::now()))
-    }
-
-    #[cold]
-    fn abandon(&mut self) {
-        let outcome = self.unsettled();
-        self.settle(outcome.into());
+        Deadline::sooner(own, Deadline::current())
+            .is_some_and(|deadline| deadline.is_past_at(Instant::now()))
     }
 }
 

@@ -43,6 +43,9 @@ impl<P, K> BreakerLayerBuilder<P, K> {
 
     /// Opens the circuit when this part of the calls in the [window](Self::window) failed, above
     /// 0.0 and at most 1.0. Default: it does not.
+    ///
+    /// Looked at when a call fails: one that goes well never opens it, though with it there may be
+    /// [enough](Self::min_calls).
     pub fn failure_rate(mut self, rate: f64) -> Self {
         self.settings.conditions.failure_rate = Some(rate);
         self
@@ -60,14 +63,14 @@ impl<P, K> BreakerLayerBuilder<P, K> {
         self
     }
 
-    /// Takes rates over these calls. Default: the last 100.
+    /// Takes rates over these calls; needs one. Default: the last 100.
     pub fn window(mut self, window: Window) -> Self {
         self.settings.conditions.window = Some(window);
         self
     }
 
     /// Pays no heed to rates before the [window](Self::window) has this many calls, at least 1 and
-    /// no more than it can hold. Default: 20, or what it can hold if that is less.
+    /// no more than it can hold; needs one. Default: 20, or what it can hold if that is less.
     pub fn min_calls(mut self, calls: u32) -> Self {
         self.settings.conditions.min_calls = Some(calls);
         self
@@ -141,11 +144,12 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     }
 
     /// Does not close the circuit at once after these successes, but lets in a share of all calls
-    /// that grows from none to all in this time, at most a day; one failure still opens it again.
-    /// Default: closes at once.
+    /// that grows from none to all in this time, at most a day. Default: closes at once.
     ///
     /// For a large fleet, whose calls all at once a dependency that has just started, with cold
-    /// caches, can not bear. [`probes`](Self::probes) at a time are let in besides.
+    /// caches, can not bear. [`probes`](Self::probes) at a time are let in besides. Of many calls some
+    /// always fail, so from here on it opens again by what opens a closed circuit, counted from the
+    /// beginning of the ramp; or when a [lease](Self::probe_lease) ends.
     pub fn ramp(mut self, time: Duration) -> Self {
         self.settings.probing.ramp = Some(time);
         self
@@ -178,6 +182,13 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     /// [`BreakerHandle::state`](crate::BreakerHandle::state).
     pub fn readiness(mut self) -> Self {
         self.settings.readiness = true;
+        self
+    }
+
+    /// Draws [jitter](Self::open_jitter) from this seed, so that a run can be repeated. Default: one
+    /// that nobody knows.
+    pub fn rng(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
         self
     }
 

@@ -40,6 +40,7 @@ use tokio::time::Instant;
 
 use self::{book::Book, word::Word};
 use crate::{
+    probes::Becomes,
     settings::Settings,
     window::{Ended, Record},
 };
@@ -261,19 +262,18 @@ impl Circuit {
             return;
         }
         book.probes.end(place);
-        match verdict.outcome {
-            Outcome::Failure => {
-                self.open(&mut book, Trip::ProbeFailed, None, verdict.hint, now);
+        let becomes = match verdict.outcome {
+            Outcome::Neutral => None,
+            outcome => {
+                let ended = Ended { failed: outcome == Outcome::Failure, slow };
+                book.probes.ended(ended, &self.settings, now)
             }
-            // What slow calls opened, slow calls do not close.
-            Outcome::Success if slow => {
-                self.open(&mut book, Trip::ProbeSlow, None, verdict.hint, now);
-            }
-            Outcome::Success if book.probes.succeeded(&self.settings.probing, now) => {
-                self.close(&mut book, now);
-            }
+        };
+        match becomes {
+            Some(Becomes::Open(why)) => self.open(&mut book, why, None, verdict.hint, now),
+            Some(Becomes::Close) => self.close(&mut book, now),
             // A place has become free.
-            Outcome::Success | Outcome::Neutral => self.stir(&mut book),
+            None => self.stir(&mut book),
         }
     }
 

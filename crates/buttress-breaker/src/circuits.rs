@@ -7,10 +7,13 @@ use crate::{BreakerHandle, shared::Shared, stripes::Stripes};
 /// Says which circuit a request belongs to.
 ///
 /// There is [one for all](OneCircuit), or, with the feature `keyed`, one for each key.
-pub trait Circuits<Req> {
+pub trait Circuits<Req>: Sealed {
     /// The circuit that this request belongs to.
     fn circuit(&self, request: &Req) -> BreakerHandle;
 }
+
+/// There is no way to give a layer other ones, so nobody else is to implement them.
+pub trait Sealed {}
 
 /// One circuit for all requests: the default.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ impl OneCircuit {
         BreakerHandle::new(Arc::clone(self.stripes.circuit()))
     }
 }
+
+impl Sealed for OneCircuit {}
 
 impl<Req> Circuits<Req> for OneCircuit {
     #[inline]

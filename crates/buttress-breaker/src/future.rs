@@ -10,7 +10,10 @@ use buttress_core::{BoxError, Classify, End, Follow, Follower, Judgement, Outcom
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::admission::{Admission, Awaits};
+use crate::{
+    admission::{Admission, Awaits},
+    circuit::Verdict,
+};
 
 /// The future of [`Breaker`](crate::Breaker).
 #[pin_project]
@@ -66,13 +69,17 @@ where
             (answer, judgement)
         };
         let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
-        if judgement.outcome == Outcome::Success && answer.is_ok() {
-            // It is not over with its head.
-            admission.awaits(Awaits::Reader);
-        } else {
-            admission.settle(judgement.into());
+        let verdict = match &answer {
+            // Often a good response is not over with its head.
+            Ok(response) if judgement.outcome == Outcome::Success => {
+                this.protocol.over(response).map(Verdict::from)
+            }
+            _ => Some(judgement.into()),
+        };
+        if let Some(verdict) = verdict {
+            admission.settle(verdict);
         }
-        let follower = BreakerFollower { admission: this.leave.take() };
+        let follower = BreakerFollower { admission: this.leave.take(), awaits: Awaits::Reader };
         Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
     }
 }
@@ -81,9 +88,16 @@ impl Leave {
     /// The admission, if it is still to be settled.
     #[inline]
     fn take(&mut self) -> Option<Admission> {
+        match self {
+            Self::Admitted(admission) if !admission.is_settled() => {}
+            _ => {
+                *self = Self::Done;
+                return None;
+            }
+        }
         match mem::replace(self, Self::Done) {
-            Self::Admitted(admission) if !admission.is_settled() => Some(admission),
-            _ => None,
+            Self::Admitted(admission) => Some(admission),
+            Self::Refused(_) | Self::Done => None,
         }
     }
 
@@ -104,20 +118,17 @@ impl Leave {
 pub struct BreakerFollower {
     // None if the head has decided.
     admission: Option<Admission>,
+    awaits: Awaits,
 }
 
 impl Follower for BreakerFollower {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
-        if let Some(admission) = &mut self.admission {
-            admission.awaits(Awaits::Frame);
-        }
+        self.awaits = Awaits::Frame;
         Poll::Pending
     }
 
     fn part(&mut self) -> Option<BoxError> {
-        if let Some(admission) = &mut self.admission {
-            admission.awaits(Awaits::Reader);
-        }
+        self.awaits = Awaits::Reader;
         None
     }
 
@@ -128,6 +139,16 @@ impl Follower for BreakerFollower {
                 End::Complete(outcome) => outcome.into(),
                 End::Failed(error) => Judgement::of_error(error).into(),
             });
+        }
+    }
+}
+
+impl Drop for BreakerFollower {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.as_mut().filter(|admission| !admission.is_settled())
+        {
+            admission.abandon_response(self.awaits);
         }
     }
 }

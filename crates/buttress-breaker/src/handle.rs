@@ -57,7 +57,8 @@ impl BreakerHandle {
         self.shared().operate(|circuit| circuit.snapshot(Instant::now))
     }
 
-    /// Opens the circuit and holds it open: every call is refused and none is let in as a probe,
+    /// Opens the circuit and holds it open: every call is refused (unless the layer only
+    /// [reports](crate::BreakerLayerBuilder::shadow)) and none is let in as a probe,
     /// until [`resume`](Self::resume), [`reset`](Self::reset) or
     /// [`force_closed`](Self::force_closed).
     pub fn force_open(&self) {

@@ -4,6 +4,7 @@ use std::{
     borrow::Borrow,
     fmt::{self, Display},
     hash::Hash,
+    marker::PhantomData,
     sync::Arc,
 };
 
@@ -11,8 +12,8 @@ use buttress_core::{ConfigError, Keep, Keyed, Reporter};
 use tokio::time::Instant;
 
 use crate::{
-    BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, readiness::Readiness,
-    settings::Settings, shared::Shared, stripes::Hold,
+    BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, circuits::Sealed,
+    readiness::Readiness, settings::Settings, shared::Shared, stripes::Hold,
 };
 
 /// How many keys are kept if nothing is said: more hosts than most services call, for half a
@@ -21,9 +22,10 @@ const MAX_KEYS: usize = 1_000;
 
 /// How a circuit is chosen by key; made by [`BreakerLayerBuilder::keyed`].
 #[derive(Debug, Clone, Copy)]
-pub struct ByKey<F> {
+pub struct ByKey<K, F> {
     key: F,
     max_keys: usize,
+    of: PhantomData<fn() -> K>,
 }
 
 /// One circuit for each key.
@@ -80,22 +82,22 @@ impl<P> BreakerLayerBuilder<P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn keyed<Req, K, F>(self, key: F) -> BreakerLayerBuilder<P, ByKey<F>>
+    pub fn keyed<Req, K, F>(self, key: F) -> BreakerLayerBuilder<P, ByKey<K, F>>
     where
         F: Fn(&Req) -> K,
     {
         let Self { settings, reporter, protocol, keyed: () } = self;
-        let keyed = ByKey { key, max_keys: MAX_KEYS };
+        let keyed = ByKey { key, max_keys: MAX_KEYS, of: PhantomData };
         BreakerLayerBuilder { settings, reporter, protocol, keyed }
     }
 }
 
-impl<P, F> BreakerLayerBuilder<P, ByKey<F>> {
+impl<P, K, F> BreakerLayerBuilder<P, ByKey<K, F>> {
     /// Keeps the circuits of this many keys, from 1 to 1,000,000. Default: 1,000.
     ///
     /// When another key comes, one that was not called of late is forgotten, unless it is in use, open
-    /// with a part of its time still to go, or held by an operator. If there is no other, the new
-    /// key's call is let in and counts for nothing.
+    /// with a part of its time still to go, or held by an operator; one that was half-open ends as
+    /// closed. If there is no other, the new key's call is let in and counts for nothing.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.keyed.max_keys = keys;
         self
@@ -106,8 +108,9 @@ impl<P, F> BreakerLayerBuilder<P, ByKey<F>> {
     /// # Errors
     ///
     /// [`ConfigError`] as for one circuit, and if `max_keys` is outside its range.
-    pub fn build<K>(self) -> Result<BreakerLayer<P, CircuitPerKey<K, F>>, ConfigError> {
-        let Self { settings, reporter, protocol, keyed: ByKey { key, max_keys } } = self;
+    pub fn build(self) -> Result<BreakerLayer<P, CircuitPerKey<K, F>>, ConfigError> {
+        let Self { settings, reporter, protocol, keyed } = self;
+        let ByKey { key, max_keys, of: _ } = keyed;
         let settings = Arc::new(settings.complete()?);
         let map = Arc::new(Map { circuits: Keyed::new(max_keys)?, settings, reporter });
         let readiness = Readiness::new(map.settings.readiness, || None);
@@ -144,17 +147,36 @@ where
     F: Fn(&Req) -> K,
 {
     fn circuit(&self, request: &Req) -> BreakerHandle {
-        let Map { circuits, settings, reporter } = &*self.map;
-        let circuit = circuits.get_or_insert_with(&(self.key)(request), |key| {
-            let mut reporter = reporter.clone();
-            reporter.set_name(format!("{}/{key}", reporter.name()));
-            Arc::new(Hold::Itself(Shared::new(Arc::clone(settings), reporter)))
+        self.map.circuit(&(self.key)(request))
+    }
+}
+
+impl<K, F> Sealed for CircuitPerKey<K, F> {}
+
+impl<K: Hash + Eq + Clone + Display> Map<K> {
+    fn circuit(&self, key: &K) -> BreakerHandle {
+        let Self { circuits, settings, reporter } = self;
+        let circuit = circuits.get_or_insert_with(key, |key| {
+            Arc::new(Hold::Itself(Shared::of_key(key, settings, reporter)))
         });
+        // One that nobody else has could not be kept: nothing is to be learned from its calls.
+        if Arc::strong_count(&circuit) == 1 {
+            circuit.shared().circuit.force_closed(Instant::now());
+        }
         BreakerHandle::new(circuit)
     }
 }
 
 impl<K> KeyedBreakerHandle<K> {
+    /// The circuit of this key, which is kept from now on, if it was not: to hold one open before it
+    /// is ever called.
+    pub fn of(&self, key: &K) -> BreakerHandle
+    where
+        K: Hash + Eq + Clone + Display,
+    {
+        self.map.circuit(key)
+    }
+
     /// The circuit of this key, if it is kept.
     pub fn get<Q>(&self, key: &Q) -> Option<BreakerHandle>
     where

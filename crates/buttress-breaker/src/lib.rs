@@ -62,6 +62,7 @@
 //! | [`open_for`](BreakerLayerBuilder::open_for) | 30 s | long enough for a process to restart, short enough for a user to try again |
 //! | [`open_growth`](BreakerLayerBuilder::open_growth) | none | the open time is what was configured |
 //! | [`open_jitter`](BreakerLayerBuilder::open_jitter) | 0.0 | the same; 0.2 for a fleet |
+//! | [`rng`](BreakerLayerBuilder::rng) | a seed that nobody knows | so that a fleet differs |
 //! | [`hint_limit`](BreakerLayerBuilder::hint_limit) | 5 min | a dependency knows best when it is back, but may err by a year |
 //! | [`probes`](BreakerLayerBuilder::probes) | 1 | what has just recovered should not be run over |
 //! | [`close_after`](BreakerLayerBuilder::close_after) | 1 | what five failures opened, one success may close: failures open it again |
@@ -127,7 +128,7 @@
 //!
 //! [`EventKind::CircuitChanged`](buttress_core::EventKind::CircuitChanged), once for each change
 //! of state and in their order, also when they come from several threads, by the call or the look
-//! through the handle that finds it due; and
+//! through the handle that finds it due, and for one of many keys when it is forgotten; and
 //! [`EventKind::Rejected`](buttress_core::EventKind::Rejected), once for each refused call.
 
 mod admission;

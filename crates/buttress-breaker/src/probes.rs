@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use buttress_core::ConfigError;
+use buttress_core::{ConfigError, Trip};
 use tokio::time::Instant;
 
-use crate::circuit::Ticket;
+use crate::{
+    circuit::Ticket,
+    settings::Settings,
+    trip::Conditions,
+    window::{Counts, Ended},
+};
 
 /// The most probes at a time: more would not be a careful try any more.
 const MOST_PROBES: u32 = 1_000;
@@ -76,6 +81,16 @@ struct Ramp {
     ends: Instant,
     /// The calls that the share has come to and that were not let in yet.
     owed: f64,
+    /// Those that have ended, and how many of the last in a row failed.
+    ended: Counts,
+    row: u32,
+}
+
+/// What the circuit is to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Becomes {
+    Open(Trip),
+    Close,
 }
 
 /// What time alone brings.
@@ -83,7 +98,7 @@ struct Ramp {
 pub(crate) enum Due {
     /// The lease of a probe ended.
     Lost(Instant),
-    /// All calls were let in, and none failed.
+    /// All calls were let in, and not too many failed.
     Recovered(Instant),
 }
 
@@ -123,14 +138,35 @@ impl Probes {
         }
     }
 
+    /// What a call that has ended brings about.
+    ///
+    /// A probe that failed, or was slow, says that the dependency has not recovered. Once a share of
+    /// all calls is let in, some fail as they always do: then it takes what it takes while closed.
+    pub(crate) fn ended(
+        &mut self,
+        call: Ended,
+        settings: &Settings,
+        now: Instant,
+    ) -> Option<Becomes> {
+        if let Some(ramp) = &mut self.ramp {
+            return ramp.note(call, &settings.conditions).map(Becomes::Open);
+        }
+        match call {
+            Ended { failed: true, .. } => Some(Becomes::Open(Trip::ProbeFailed)),
+            // What slow calls opened, slow calls do not close.
+            Ended { slow: true, .. } => Some(Becomes::Open(Trip::ProbeSlow)),
+            _ => self.succeeded(&settings.probing, now).then_some(Becomes::Close),
+        }
+    }
+
     /// A probe succeeded; says whether that closes the circuit.
-    pub(crate) fn succeeded(&mut self, probing: &Probing, now: Instant) -> bool {
+    fn succeeded(&mut self, probing: &Probing, now: Instant) -> bool {
         self.successes = self.successes.saturating_add(1);
-        if self.successes < probing.close_after || self.ramp.is_some() {
+        if self.successes < probing.close_after {
             return false;
         }
         let ends = probing.ramp.and_then(|ramp| now.checked_add(ramp));
-        self.ramp = ends.map(|ends| Ramp { since: now, ends, owed: 0.0 });
+        self.ramp = ends.map(|ends| Ramp::new(now, ends));
         self.ramp.is_none()
     }
 
@@ -157,6 +193,20 @@ impl Probes {
 }
 
 impl Ramp {
+    const fn new(since: Instant, ends: Instant) -> Self {
+        let ended = Counts { calls: 0, failed: 0, slow: 0 };
+        Self { since, ends, owed: 0.0, ended, row: 0 }
+    }
+
+    /// Notes a call that has ended, and whether that is too much.
+    fn note(&mut self, call: Ended, conditions: &Conditions) -> Option<Trip> {
+        self.ended.calls += 1;
+        self.ended.failed += u64::from(call.failed);
+        self.ended.slow += u64::from(call.slow);
+        self.row = if call.failed { self.row.saturating_add(1) } else { 0 };
+        conditions.by_rate(call, self.ended).or_else(|| conditions.by_row(self.row))
+    }
+
     /// Notes that a call has come, and whether it is one of the share. One that has a place
     /// anyway is taken off the share, too.
     fn admits(&mut self, has_place: bool, now: Instant) -> bool {

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Plain, ReadyCall};
+use buttress_core::{BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
@@ -73,8 +73,9 @@ where
             }
         };
         if let Some(error) = self.readiness.take_error() {
+            let ((), mut admission) = Admission::enter(circuit, ticket, || ());
             let judge = || self.protocol.classify(Err(&error));
-            let (judgement, mut admission) = Admission::enter(circuit, ticket, judge);
+            let judgement = admission.watch(Outcome::Neutral, judge);
             admission.settle(judgement.into());
             return ResponseFuture::refused(error, self.protocol.clone());
         }

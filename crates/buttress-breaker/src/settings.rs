@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) open_time: OpenTime,
     pub(crate) probing: Probing,
     pub(crate) abandoned: Abandoned,
+    /// What the jitter of open times is drawn from; by default what nobody knows.
+    pub(crate) seed: Option<u64>,
     /// Judges and reports, and refuses nothing.
     pub(crate) shadow: bool,
     /// Whether `poll_ready` says what `call` is going to do.
@@ -39,6 +41,10 @@ impl Settings {
     pub(crate) fn complete(self) -> Result<Self, ConfigError> {
         self.open_time.check()?;
         self.probing.check()?;
+        if let (Some(ramp), true) = (self.probing.ramp, self.readiness) {
+            // Ready is a promise, and the share is drawn call by call.
+            return Err(ConfigError::new("ramp", format!("{ramp:?}"), "none with `readiness`"));
+        }
         Ok(Self { conditions: self.conditions.complete()?, ..self })
     }
 }

@@ -4,6 +4,11 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+#[cfg(feature = "keyed")]
+use std::{
+    fmt::Display,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use buttress_core::{EventKind, Rejection, RejectionKind, Reporter};
 use tokio::time::Instant;
@@ -19,13 +24,47 @@ pub(crate) struct Shared {
     pub(crate) circuit: Circuit,
     reporter: Reporter,
     subscribers: Mutex<Vec<subscription::Sender>>,
+    /// Whether it is one of many, which is forgotten when others come.
+    #[cfg(feature = "keyed")]
+    of_key: bool,
 }
 
 impl Shared {
-    /// A closed circuit, whose jitter is like no other's.
+    /// A closed circuit, whose jitter is that of its settings and of nobody else.
     pub(crate) fn new(settings: Arc<Settings>, reporter: Reporter) -> Self {
-        let circuit = Circuit::new(settings, rand::random(), Instant::now());
-        Self { circuit, reporter, subscribers: Mutex::default() }
+        let seed = settings.seed.unwrap_or_else(rand::random);
+        Self::with_seed(settings, seed, reporter)
+    }
+
+    fn with_seed(settings: Arc<Settings>, seed: u64, reporter: Reporter) -> Self {
+        let circuit = Circuit::new(settings, seed, Instant::now());
+        Self {
+            circuit,
+            reporter,
+            subscribers: Mutex::default(),
+            #[cfg(feature = "keyed")]
+            of_key: false,
+        }
+    }
+
+    /// That of one of many keys.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn of_key<K: Hash + Display>(
+        key: &K,
+        settings: &Arc<Settings>,
+        reporter: &Reporter,
+    ) -> Self {
+        // Seeded, each key still has a jitter of its own.
+        let seed = settings.seed.map_or_else(rand::random, |seed| {
+            let mut hasher = DefaultHasher::new();
+            (seed, key).hash(&mut hasher);
+            hasher.finish()
+        });
+        let mut reporter = reporter.clone();
+        reporter.set_name(format!("{}/{key}", reporter.name()));
+        let mut shared = Self::with_seed(Arc::clone(settings), seed, reporter);
+        shared.of_key = true;
+        shared
     }
 
     #[inline]
@@ -83,7 +122,11 @@ impl Shared {
 
     pub(crate) fn subscribe(&self) -> Transitions {
         let (sender, transitions) = subscription::new();
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those who have left are found with the next change, which may never come.
+        subscribers.retain(|subscriber| !subscriber.is_closed());
+        subscribers.push(sender);
+        drop(subscribers);
         transitions
     }
 
@@ -93,6 +136,16 @@ impl Shared {
         let mut subscribers = std::mem::take(&mut *lock());
         subscribers.retain(|subscriber| subscription::send(subscriber, transition));
         lock().append(&mut subscribers);
+    }
+}
+
+/// One of many circuits that is forgotten leaves nobody in the belief that it is open.
+#[cfg(feature = "keyed")]
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.of_key {
+            self.operate(|circuit| circuit.end(Instant::now));
+        }
     }
 }
 

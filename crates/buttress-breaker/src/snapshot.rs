@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub forced: bool,
     /// When the state began, or the layer was made.
     pub since: Instant,
+    /// While it is open, until when; `None` if it stays so until an operator changes it.
+    pub open_until: Option<Instant>,
     /// While it is not closed, why it opened.
     pub why: Option<Trip>,
     /// While closed, the failures in a row so far; else those before it opened.

@@ -24,7 +24,7 @@ pub struct Transition {
     pub to: CircuitState,
     /// Why, if it opened.
     pub why: Option<Trip>,
-    /// When: for what time alone brings, when it was due, however late it was noticed.
+    /// When it happened: what time alone brings, when it was due, however late it was noticed.
     pub at: Instant,
     /// The generation that began with it.
     pub generation: u64,

@@ -55,6 +55,15 @@ impl Conditions {
         let most = window.most_calls().unwrap_or(u32::MAX);
         let min_calls = self.min_calls.unwrap_or(MIN_CALLS.min(most));
         ConfigError::check_count("min_calls", min_calls as usize, most as usize)?;
+        if !self.has_rate() {
+            let allowed = "set only with `failure_rate` or `slow_call_rate`";
+            if self.window.is_some() {
+                return Err(ConfigError::new("window", window, allowed));
+            }
+            if self.min_calls.is_some() {
+                return Err(ConfigError::new("min_calls", min_calls, allowed));
+            }
+        }
         self.window = self.has_rate().then_some(window);
         self.min_calls = Some(min_calls);
         Ok(self)

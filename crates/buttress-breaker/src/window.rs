@@ -6,7 +6,7 @@
 mod buckets;
 mod ring;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use buttress_core::ConfigError;
 use tokio::time::Instant;
@@ -84,6 +84,15 @@ impl Window {
         match self.0 {
             Span::Calls(calls) => Some(calls),
             Span::Time(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Span::Calls(calls) => write!(f, "the last {calls} calls"),
+            Span::Time(time) => write!(f, "the last {time:?}"),
         }
     }
 }

@@ -138,8 +138,9 @@ async fn a_key_that_was_forgotten_comes_again_closed() {
 
 /// Where no key can be forgotten, a new one's calls are let in and count for nothing.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_passes() {
-    let layer = first_failure().keyed(host).max_keys(1).build().unwrap();
+async fn what_does_not_fit_passes_and_counts_for_nothing() {
+    let recorder = Recorder::new();
+    let layer = first_failure().observer(recorder.clone()).keyed(host).max_keys(1).build().unwrap();
     let (probe, inner) = actor();
     let (mut service, handle) = (layer.layer(probe), layer.handle());
     let mut in_use = task::spawn(service.call(("busy", Act::Hang)));
@@ -150,6 +151,7 @@ async fn what_does_not_fit_passes() {
         assert_eq!((handle.len(), handle.overflowed()), (1, calls));
     }
     assert_eq!((handle.get("more").is_none(), inner.calls()), (true, 4));
+    assert_eq!(recorder.take(), [""; 0]);
     drop(in_use);
     service.call(("more", Act::Fail)).await.unwrap_err();
     let error = service.call(("more", Act::Fail)).await.unwrap_err();
@@ -230,8 +232,10 @@ async fn an_observer_may_use_the_handle() {
     let (told_too, map_too) = (Arc::clone(&told), Arc::clone(&map));
     let observer = move |event: &Event<'_>| {
         let map = map_too.get().unwrap();
-        let circuit = map.get(event.name.strip_prefix("hosts/").unwrap()).unwrap();
         assert_eq!(map.handles().len(), map.len());
+        // One that is forgotten says that it ends.
+        let key = event.name.strip_prefix("hosts/").unwrap();
+        let Some(circuit) = map.get(key) else { return };
         if matches!(event.kind, EventKind::Rejected(_)) {
             circuit.reset();
         }
@@ -249,4 +253,31 @@ async fn an_observer_may_use_the_handle() {
     service.call(("d", Act::Succeed)).await.unwrap_err();
     assert_eq!(told.load(Ordering::SeqCst), 6, "refused, and reset");
     service.call(("d", Act::Succeed)).await.unwrap();
+}
+
+/// A peer's fault: a gauge that is never cleared. What was said to be open is said to be closed when
+/// its key is forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_circuit_is_not_believed_to_be_open() {
+    let recorder = Recorder::new();
+    let layer = first_failure().observer(recorder.clone()).keyed(host).max_keys(1).build().unwrap();
+    let mut service = layer.layer(actor().0);
+    service.call(("a", Act::Fail)).await.unwrap_err();
+    advance(OPEN_FOR).await;
+    service.call(("b", Act::Succeed)).await.unwrap();
+    assert!(layer.handle().get("a").is_none());
+    let told = ["closed -> open", "open -> half-open", "half-open -> closed"];
+    assert_eq!(recorder.take(), told.map(|change| format!("breaker hosts/a: circuit {change}")));
+}
+
+/// Before it is ever called.
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_hold_a_key_open() {
+    let layer = first_failure().keyed(host).build().unwrap();
+    layer.handle().of(&"a".to_owned()).force_open();
+    let mut service = layer.layer(actor().0);
+    let error = service.call(("a", Act::Succeed)).await.unwrap_err();
+    assert_eq!(refused_by(&error), Some("hosts/a"));
+    service.call(("b", Act::Succeed)).await.unwrap();
+    assert_eq!(layer.handle().len(), 2);
 }

@@ -71,7 +71,23 @@ fn rates_and_factors_out_of_range_are_config_errors() {
     assert_refused(shrinks, "open_growth", "1s");
 }
 
-/// Also where no rate is asked for: whoever sets a window means it.
+/// Whoever asks for a window, or for enough calls in it, and for no rate, has forgotten something.
+#[test]
+fn a_window_without_a_rate_is_a_config_error() {
+    let calls = breaker().window(Window::last_calls(10));
+    assert_refused(calls, "window", "the last 10 calls");
+    let both = breaker().window(Window::last(SECOND)).consecutive_failures(3).min_calls(7);
+    assert_refused(both, "window", "the last 1s");
+    assert_refused(breaker().min_calls(7), "min_calls", "7");
+}
+
+/// Under a balancer "ready" is a promise, and a share is drawn call by call.
+#[test]
+fn a_ramp_and_readiness_exclude_each_other() {
+    assert_refused(breaker().readiness().ramp(SECOND), "ramp", "1s");
+    breaker().readiness().build().unwrap();
+}
+
 #[test]
 fn windows_out_of_range_are_config_errors() {
     let rates: [fn(BreakerLayerBuilder) -> BreakerLayerBuilder; 3] = [
@@ -106,14 +122,13 @@ fn windows_out_of_range_are_config_errors() {
 fn so_are_the_settings_of_one_circuit_a_key() {
     let by_length = |text: &String| text.len();
     for (keys, value) in [(0, "0"), (1_000_001, "1000001")] {
-        let error =
-            breaker().keyed(by_length).max_keys(keys).build::<usize>().expect_err("max_keys");
+        let error = breaker().keyed(by_length).max_keys(keys).build().expect_err("max_keys");
         assert_eq!((error.setting(), error.value()), ("max_keys", value));
     }
-    let error = breaker().keyed(by_length).probes(0).build::<usize>().expect_err("probes");
+    let error = breaker().keyed(by_length).probes(0).build().expect_err("probes");
     assert_eq!((error.setting(), error.value()), ("probes", "0"));
     for keys in [1, 1_000_000] {
-        breaker().keyed(by_length).max_keys(keys).build::<usize>().unwrap();
+        breaker().keyed(by_length).max_keys(keys).build().unwrap();
     }
 }
 
@@ -124,7 +139,10 @@ fn the_edges_of_the_ranges_are_allowed() {
         breaker().consecutive_failures(1_000_000).probes(1_000).close_after(1_000_000),
         breaker().failure_rate(f64::MIN_POSITIVE).window(Window::last_calls(1)),
         breaker().failure_rate(1.0).window(Window::last_calls(10_000)).min_calls(10_000),
-        breaker().window(Window::last(Duration::from_millis(100))).min_calls(u32::MAX),
+        breaker()
+            .failure_rate(0.5)
+            .window(Window::last(Duration::from_millis(100)))
+            .min_calls(u32::MAX),
         breaker().window(Window::last(DAY)).slow_call_rate(1.0, Duration::from_nanos(1)),
         breaker().open_jitter(1.0).open_growth(100.0, Duration::MAX),
         breaker().open_for(SECOND).open_growth(1.0, SECOND).ramp(DAY),

@@ -23,6 +23,12 @@ pub trait Follow<Res> {
 
     /// Attaches `follower` to `response`.
     fn follow<F: Follower>(&self, response: Res, follower: F) -> Self::Response<F>;
+
+    /// What the end of this response says, if it is over already, so that a layer need hand nothing
+    /// on to its follower. Default: it is not known to be over.
+    fn over(&self, _response: &Res) -> Option<Outcome> {
+        None
+    }
 }
 
 /// Is told once how a response ended.

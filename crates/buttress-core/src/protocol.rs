@@ -38,6 +38,11 @@ impl<Res> Follow<Res> for Plain {
         follower.ended(End::Complete(Outcome::Success));
         response
     }
+
+    #[inline]
+    fn over(&self, _response: &Res) -> Option<Outcome> {
+        Some(Outcome::Success)
+    }
 }
 
 impl<Req: Clone> Repeat<Req> for Plain {
@@ -83,6 +88,11 @@ impl<Res, P: Follow<Res>, C> Follow<Res> for Classified<P, C> {
 
     fn follow<F: Follower>(&self, response: Res, follower: F) -> Self::Response<F> {
         self.protocol.follow(response, follower)
+    }
+
+    #[inline]
+    fn over(&self, response: &Res) -> Option<Outcome> {
+        self.protocol.over(response)
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
 //! | `http` | the `Http` protocol, deadlines in headers, request bodies limited and repeatable, idempotency keys, and `RespondLayer` for servers | `http` |
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
-//! | `keyed` | retry budgets by host, route or tenant | |
+//! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
 //!
 //! # The recommended stack
@@ -92,7 +92,7 @@ pub mod prelude {
     };
 
     #[cfg(feature = "breaker")]
-    pub use buttress_breaker::{BreakerHandle, BreakerLayer};
+    pub use buttress_breaker::{BreakerHandle, BreakerLayer, Window};
     #[cfg(feature = "bulkhead")]
     pub use buttress_bulkhead::{BulkheadHandle, BulkheadLayer};
     #[cfg(feature = "chaos")]

@@ -88,7 +88,7 @@ impl Circuit {
     /// Makes the changes that time alone brings: an open time that is over, a lease that ended,
     /// a ramp that was climbed.
     ///
-    /// Each happened when it was due, however late that is noticed: the new open time after a lease
+    /// Each happened when it was due, however late that is noticed: the open time after a lost probe
     /// counts from there, and may be over, too.
     pub(super) fn catch_up(&self, book: &mut Book, now: Instant) -> Word {
         loop {
@@ -153,13 +153,24 @@ impl Circuit {
     /// changes the state, but while it is closed the count still moves.
     pub(super) fn change(&self, book: &mut Book, to: impl Fn(Word) -> Word, since: Instant) {
         let mut from = self.load();
-        while let Err(current) = self.swap(from, to(from)) {
+        // From closed to closed nothing counts until the window is empty: a call of the new spell
+        // would else find those of the old one there.
+        let first = |from: Word| {
+            let to = to(from);
+            let empties = from.state() == Closed && to.state() == Closed && self.record.is_some();
+            if empties { to.held_closed() } else { to }
+        };
+        while let Err(current) = self.swap(from, first(from)) {
             from = current;
         }
         let to = to(from);
         if let (Closed, Some(record)) = (from.state(), &self.record) {
             // After the word has changed, so that nobody notes a call of the old spell any more.
             record.clear();
+        }
+        if first(from) != to {
+            // While it is held, the count does not move.
+            let _ = self.swap(first(from), to);
         }
         book.probes.begin();
         book.since = since;

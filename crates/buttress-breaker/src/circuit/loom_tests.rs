@@ -161,15 +161,16 @@ fn a_success_ends_the_row() {
     });
 }
 
-/// Changes that two threads make are told once and in order, whoever tells.
+/// Changes that two threads make are told once and in order, whoever tells: each begins where the one
+/// before has ended, and the last where the circuit is.
 #[test]
 fn changes_are_told_once_and_in_order() {
     model_bounded(|| {
         let now = Instant::now();
         let circuit = circuit(in_a_row(1), now);
         let told = Shared::new(loom::sync::Mutex::new(Vec::new()));
-        let tell = |circuit: &Circuit, told: &loom::sync::Mutex<Vec<u64>>| {
-            circuit.tell(|change| told.lock().unwrap().push(change.generation));
+        let tell = |circuit: &Circuit, told: &loom::sync::Mutex<Vec<Change>>| {
+            circuit.tell(|change| told.lock().unwrap().push(change));
         };
         let other = {
             let (circuit, told) = (Shared::clone(&circuit), Shared::clone(&told));
@@ -183,8 +184,47 @@ fn changes_are_told_once_and_in_order() {
         tell(&circuit, &told);
         other.join().unwrap();
         let told = told.lock().unwrap();
-        let opened = circuit.snapshot(|| now).opened;
-        assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{told:?}");
-        assert!(!told.is_empty() && opened >= 1);
+        let mut state = Closed;
+        let mut generation = 0;
+        for change in told.iter() {
+            assert_eq!(change.from, state, "{told:?}");
+            assert!(change.generation > generation, "{told:?}");
+            (state, generation) = (change.to, change.generation);
+        }
+        assert_eq!(circuit.snapshot(|| now).state, state, "{told:?}");
+    });
+}
+
+/// A reset while a call comes: what the new spell opens by is its own.
+#[test]
+fn a_reset_leaves_nothing_to_the_next_spell() {
+    loom::model(|| {
+        let now = Instant::now();
+        let conditions = Conditions {
+            failure_rate: Some(1.0),
+            min_calls: Some(2),
+            window: Some(Window::last_calls(2)),
+            ..Conditions::default()
+        };
+        let circuit = circuit(conditions, now);
+        call(&circuit, Outcome::Failure, now);
+        let other = {
+            let circuit = Shared::clone(&circuit);
+            thread::spawn(move || {
+                let ticket = circuit.admit(|| now).unwrap();
+                let generation = ticket.generation();
+                circuit.settle(ticket, Outcome::Failure.into(), || now);
+                generation
+            })
+        };
+        circuit.reset(now);
+        let generation = other.join().unwrap();
+        let snapshot = circuit.snapshot(|| now);
+        if generation == Some(1) {
+            assert_eq!(
+                snapshot.state, Closed,
+                "one call of this spell, two are asked for: {snapshot:?}"
+            );
+        }
     });
 }

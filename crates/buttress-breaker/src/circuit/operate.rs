@@ -44,6 +44,7 @@ impl Circuit {
             state: word.state(),
             forced: book.forced,
             since: book.since,
+            open_until: book.open_until.filter(|_| word.state() == Open),
             why: (word.state() != Closed).then_some(book.why),
             failures: word.failures(),
             calls: counts.calls,
@@ -98,6 +99,14 @@ impl Circuit {
         self.close(&mut book, now);
     }
 
+    /// Closes it, as nobody is going to call it any more.
+    #[cfg(any(test, feature = "keyed"))]
+    pub(crate) fn end(&self, now: impl FnOnce() -> Instant) {
+        if self.load().state() != Closed {
+            self.reset(now());
+        }
+    }
+
     /// Whether something would be lost with it: it is held by an operator, or open with a part of
     /// its time still to go.
     #[cfg(any(test, feature = "keyed"))]
@@ -122,8 +131,10 @@ impl Circuit {
         if self.load().state() == Closed || self.settings.shadow {
             return Admittance::Now;
         }
+        // Wakers are foreign code, also where they are cloned and dropped: not under the lock.
+        let (waker, now) = (waker.clone(), now());
         let mut book = self.lock();
-        let until = match self.catch_up(&mut book, now()).state() {
+        let until = match self.catch_up(&mut book, now).state() {
             Closed => return Admittance::Now,
             HalfOpen if book.probes.has_place(&self.settings.probing) => return Admittance::Now,
             HalfOpen => book.probes.first_end(),
@@ -131,12 +142,15 @@ impl Circuit {
         };
         let number = *place.get_or_insert(book.waited);
         book.waited = book.waited.max(number.saturating_add(1));
-        book.waiting.insert(number, waker.clone());
+        let former = book.waiting.insert(number, waker);
+        drop(book);
+        drop(former);
         Admittance::Later(until)
     }
 
     /// Waits no longer.
     pub(crate) fn leave(&self, place: u64) {
-        self.lock().waiting.remove(&place);
+        let waker = self.lock().waiting.remove(&place);
+        drop(waker);
     }
 }

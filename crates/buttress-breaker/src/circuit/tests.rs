@@ -117,6 +117,34 @@ fn telling_survives_its_listener() {
     assert_eq!(changes, [(Open, HalfOpen), (HalfOpen, Open)]);
 }
 
+/// Of a hundred calls one fails as always, and the ramp comes to its end all the same; but what opens
+/// a closed circuit opens it here.
+#[test]
+fn a_ramp_is_climbed_at_an_ordinary_error_rate() {
+    for (one_fails_of, becomes) in [(100, Closed), (2, Open)] {
+        let base = Instant::now();
+        let conditions = Conditions { failure_rate: Some(0.5), ..Conditions::default() };
+        let probing = Probing { ramp: Some(Duration::from_secs(60)), ..settings(1).probing };
+        let circuit = with(Settings { conditions, probing, ..settings(1) }, base);
+        circuit.force_open(base);
+        circuit.resume(base);
+        for call in 0..6_000_u32 {
+            let now = || base + call * Duration::from_millis(10);
+            if let Ok(ticket) = circuit.admit(now) {
+                let failed = call % one_fails_of == 1;
+                let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+                circuit.settle(ticket, outcome.into(), now);
+            }
+            if circuit.state(now) == Open {
+                break;
+            }
+        }
+        let snapshot = circuit.snapshot(|| base + Duration::from_secs(61));
+        let state = if becomes == Open { HalfOpen } else { Closed };
+        assert_eq!((snapshot.state, snapshot.opened), (state, if becomes == Open { 2 } else { 1 }));
+    }
+}
+
 /// One that has told everything takes nothing from the one that tells next.
 #[test]
 fn one_tells_at_a_time() {

@@ -74,6 +74,11 @@ impl Word {
         self.next_with(HELD_CLOSED)
     }
 
+    /// The same, closed on purpose.
+    pub(super) const fn held_closed(self) -> Self {
+        Self((self.0 & !STATE_MASK) | HELD_CLOSED)
+    }
+
     const fn next_with(self, state: u64) -> Self {
         let generation = (self.generation() + 1) << GENERATION_SHIFT;
         Self(generation | (self.0 & (FAILURES_MASK << STATE_BITS)) | state)

@@ -23,7 +23,7 @@ const LATE: u32 = 1 << 20;
 /// The calls of the last so much time.
 ///
 /// Each count carries the number of the part of time that it is for. The numbers of another spell
-/// are at least a whole window away: its calls can not be taken for those of this one, whoever
+/// are two whole windows away: its calls can not be taken for those of this one, whoever
 /// comes late to count them.
 #[derive(Debug)]
 pub(crate) struct Buckets {
@@ -84,9 +84,16 @@ impl Buckets {
     fn sum(&self, number: u32) -> Counts {
         let mut counts = Counts::default();
         for bucket in &self.parts {
-            counts.failed += bucket.failed.within(number);
-            counts.slow += bucket.slow.within(number);
-            counts.calls += bucket.calls.within(number);
+            let (failed, slow) = (bucket.failed.load(), bucket.slow.load());
+            // Read after those, so that there are no fewer calls.
+            let (part, calls) = bucket.calls.load();
+            if number.wrapping_sub(part) < PARTS {
+                // What is still of an earlier part went with its calls, whose count is taken over.
+                let of_part = |(of, count)| if of == part { u64::from(count) } else { 0 };
+                counts.failed += of_part(failed);
+                counts.slow += of_part(slow);
+                counts.calls += u64::from(calls);
+            }
         }
         counts
     }
@@ -101,11 +108,11 @@ impl Buckets {
     }
 }
 
-/// The number of a part in this spell. A window further for each, so that those of two spells
-/// are never in one.
-#[expect(clippy::cast_possible_truncation, reason = "numbers begin anew after decades")]
+/// The number of a part in this spell. Two windows further for each, so that those of two spells
+/// are in nobody's window, though he be a whole one behind.
+#[expect(clippy::cast_possible_truncation, reason = "numbers begin anew after a year or more")]
 const fn number(part: u64, spell: u64) -> u32 {
-    part.wrapping_add(spell.wrapping_mul(PARTS as u64)) as u32
+    part.wrapping_add(spell.wrapping_mul(2 * PARTS as u64)) as u32
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -131,10 +138,9 @@ impl Tally {
         }
     }
 
-    /// The count, if it is for one of the parts of the window that ends with this.
-    fn within(&self, number: u32) -> u64 {
-        let (found, count) = Self::unpack(self.0.load(Ordering::Acquire));
-        if number.wrapping_sub(found) < PARTS { u64::from(count) } else { 0 }
+    /// The part that it is for, and the count.
+    fn load(&self) -> (u32, u32) {
+        Self::unpack(self.0.load(Ordering::Acquire))
     }
 
     const fn unpack(bits: u64) -> (u32, u32) {

@@ -203,9 +203,22 @@ impl Ring {
             let lap = self.layout.unpack(bits).lap.wrapping_add(1);
             let empty = self.layout.pack(State::empty(lap));
             match self.word.compare_exchange(bits, empty, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
+                Ok(_) => return self.refresh(lap),
                 Err(found) => bits = found,
             }
+        }
+    }
+
+    /// A new lap has begun before its end, so most slots were not written in the one before. One of
+    /// them is now, another with each lap: else, after half of all numbers, they would seem younger
+    /// than what is to be written to them.
+    fn refresh(&self, lap: u64) {
+        let slot = &self.slots[Self::index(lap % self.slots.len() as u64)];
+        let before = self.layout.slot(lap.wrapping_sub(1), 0);
+        let found = slot.load(Ordering::Acquire);
+        if self.layout.is_older(found, before) {
+            // Whoever comes first has written something younger.
+            let _ = slot.compare_exchange(found, before, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 

@@ -42,6 +42,7 @@ prop_compose! {
         ],
         min_calls in 1_u32..=12,
     ) -> (Conditions, Rates) {
+        let has_window = failure.is_some() || slow.is_some();
         let rate = |hundredths: u64| hundredths as f64 / 100.0;
         let (public, most) = match window {
             Span::Calls(calls) => (Window::last_calls(calls), calls),
@@ -53,10 +54,9 @@ prop_compose! {
             failure_rate: failure.map(rate),
             slow_call_rate: slow.map(|(hundredths, _)| rate(hundredths)),
             slower_than: slow.map(|(_, time)| time),
-            window: Some(public),
-            min_calls: Some(min_calls.min(most)),
+            window: has_window.then_some(public),
+            min_calls: has_window.then_some(min_calls.min(most)),
         };
-        let has_window = failure.is_some() || slow.is_some();
         let rates = Rates {
             failure_hundredths: failure,
             slow_hundredths: slow.map(|(hundredths, _)| hundredths),
@@ -284,6 +284,10 @@ impl History {
             state: naive.state,
             forced: naive.held,
             since: self.base + naive.since,
+            open_until: naive
+                .open_until
+                .filter(|_| naive.state == Open)
+                .map(|until| self.base + until),
             why: (naive.state != Closed).then_some(naive.why),
             failures: naive.row,
             calls,

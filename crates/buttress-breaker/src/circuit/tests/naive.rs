@@ -37,6 +37,7 @@ struct Ramp {
     since: Duration,
     ends: Duration,
     owed: f64,
+    row: u32,
 }
 
 struct Ended {
@@ -136,7 +137,7 @@ impl Naive {
         loop {
             match self.state {
                 Open if self.open_until.is_some_and(|until| until <= now) => {
-                    self.go(HalfOpen, self.open_until.unwrap_or(now));
+                    self.go(HalfOpen, self.open_until.unwrap());
                 }
                 HalfOpen => {
                     let lost = self.live.iter().filter_map(|live| live.lease).min();
@@ -167,7 +168,7 @@ impl Naive {
             Open => (false, None),
             HalfOpen => {
                 let mut admitted = self.live.len() < self.settings.probing.probes as usize;
-                if let Some(Ramp { since, ends, owed }) = &mut self.ramp {
+                if let Some(Ramp { since, ends, owed, .. }) = &mut self.ramp {
                     let whole = ends.saturating_sub(*since);
                     let gone = now.saturating_sub(*since);
                     *owed += (gone.as_secs_f64() / whole.as_secs_f64()).min(1.0);
@@ -215,14 +216,27 @@ impl Naive {
                     self.open(why, hint, now);
                 }
             }
+            HalfOpen if self.ramp.is_some() => {
+                self.ended.push(Ended { at: now, failed, slow });
+                let ramp = self.ramp.as_mut().expect("checked");
+                ramp.row = if failed { ramp.row + 1 } else { 0 };
+                let count =
+                    |of: fn(&Ended) -> bool| self.ended.iter().filter(|e| of(e)).count() as u64;
+                let all = (self.ended.len() as u64, count(|e| e.failed), count(|e| e.slow));
+                let row = ramp.row;
+                if let Some(why) = self.judged(failed, slow, all, row) {
+                    self.open(why, hint, now);
+                }
+            }
             HalfOpen if failed => self.open(Trip::ProbeFailed, hint, now),
             HalfOpen if slow => self.open(Trip::ProbeSlow, hint, now),
             HalfOpen => {
                 self.successes += 1;
-                if self.successes >= self.settings.probing.close_after && self.ramp.is_none() {
+                if self.successes >= self.settings.probing.close_after {
                     match self.settings.probing.ramp {
                         Some(time) => {
-                            self.ramp = Some(Ramp { since: now, ends: now + time, owed: 0.0 });
+                            self.ramp =
+                                Some(Ramp { since: now, ends: now + time, owed: 0.0, row: 0 });
                         }
                         None => self.close(now),
                     }
@@ -253,7 +267,16 @@ impl Naive {
 
     fn too_much(&mut self, failed: bool, slow: bool, now: Duration) -> Option<Trip> {
         self.look_at_window(now);
-        let (calls, all_failed, all_slow) = self.counts;
+        self.judged(failed, slow, self.counts, self.row)
+    }
+
+    fn judged(
+        &self,
+        failed: bool,
+        slow: bool,
+        (calls, all_failed, all_slow): (u64, u64, u64),
+        row: u32,
+    ) -> Option<Trip> {
         let enough = calls >= u64::from(self.settings.conditions.min_calls.unwrap_or(1));
         let reaches = |count: u64, hundredths: Option<u64>| {
             enough && hundredths.is_some_and(|hundredths| count * 100 >= hundredths * calls)
@@ -265,8 +288,7 @@ impl Naive {
             return Some(Trip::SlowCallRate { slow: all_slow, calls });
         }
         let most = self.settings.conditions.consecutive_failures;
-        (failed && most.is_some_and(|most| self.row >= most))
-            .then_some(Trip::ConsecutiveFailures(self.row))
+        (failed && most.is_some_and(|most| row >= most)).then_some(Trip::ConsecutiveFailures(row))
     }
 
     pub(super) fn force_open(&mut self, now: Duration) {

@@ -77,6 +77,32 @@ fn a_call_of_another_spell_counts_nowhere() {
     }
 }
 
+/// One that read the clock just before a part began in which others are counted already.
+#[test]
+fn there_are_never_more_failures_than_calls() {
+    let start = Instant::now();
+    let buckets = Buckets::new(10 * SECOND, start);
+    for _ in 0..50 {
+        buckets.note(BAD, 0, start);
+        buckets.note(GOOD, 0, start);
+    }
+    for _ in 0..20 {
+        buckets.note(GOOD, 0, start + SECOND);
+    }
+    buckets.note(GOOD, 0, start + 10 * SECOND);
+    let counts = buckets.note(BAD, 0, start + 10 * SECOND - Duration::from_nanos(1));
+    assert_eq!(counts, Some(Counts { calls: 21, failed: 1, slow: 1 }));
+}
+
+/// One of an old spell that counts itself late, and a reader of the new one who is a part behind.
+#[test]
+fn spells_do_not_mix() {
+    let start = Instant::now();
+    let buckets = Buckets::new(10 * SECOND, start);
+    buckets.note(BAD, 2, start + 20 * SECOND);
+    assert_eq!(buckets.counts(3, start + 19 * SECOND), Counts::default());
+}
+
 /// After months in which nothing was called, what comes is counted.
 #[test]
 fn counts_after_any_pause() {

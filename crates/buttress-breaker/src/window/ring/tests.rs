@@ -131,3 +131,27 @@ fn the_counts_are_those_of_the_slots_under_threads() {
         assert_eq!(ring.counts(), recounted(&ring));
     }
 }
+
+/// A circuit that was reset, or opened, so often that the laps have gone half way round, while its
+/// window never filled.
+#[test]
+fn many_short_spells_do_not_stop_the_window() {
+    const CALLS: u32 = 10_000;
+    let ring = Ring::new(CALLS);
+    let half = 1_u64 << (ring.layout.lap_bits() - 1);
+    for _ in 0..half {
+        ring.note(BAD, || true);
+        ring.clear();
+    }
+    for _ in 0..CALLS {
+        ring.note(BAD, || true);
+    }
+    for _ in 0..2 * CALLS {
+        ring.note(Ended { failed: false, slow: false }, || true);
+    }
+    assert_eq!(
+        ring.counts(),
+        Counts { calls: u64::from(CALLS), failed: 0, slow: 0 },
+        "{half} clears"
+    );
+}
