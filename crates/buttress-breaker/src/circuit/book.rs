@@ -123,7 +123,6 @@ impl Circuit {
                 let record = self.record.as_ref();
                 let counts = record.map(|record| record.counts(was.generation(), || since));
                 book.at_trip = counts.unwrap_or_default();
-                book.in_vain = 0;
             }
             HalfOpen => book.in_vain = book.in_vain.saturating_add(1),
             Open => {}
@@ -134,7 +133,6 @@ impl Circuit {
         let time = self.settings.open_time.after(book.in_vain, hint, chance);
         book.open_until = time.and_then(|time| since.checked_add(time));
         book.why = why;
-        book.forced = false;
         let to = |word: Word| {
             let open = word.next(Open);
             row.map_or(open, |row| open.with_failures(row))

@@ -228,3 +228,37 @@ fn a_reset_leaves_nothing_to_the_next_spell() {
         }
     });
 }
+
+/// Who waits while one tells of what was, and another lets calls in again, is woken.
+#[test]
+fn who_waits_is_woken() {
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicBool);
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    model_bounded(|| {
+        let now = Instant::now();
+        let circuit = circuit(in_a_row(1), now);
+        circuit.force_open(now);
+        let others = [false, true].map(|resets| {
+            let circuit = Shared::clone(&circuit);
+            thread::spawn(move || {
+                if resets {
+                    circuit.reset(now);
+                }
+                circuit.tell(|_| {});
+            })
+        });
+        let woken = Arc::new(Woken::default());
+        let waker = std::task::Waker::from(Arc::clone(&woken));
+        let admittance = circuit.admittance(&mut None, &waker, || now);
+        for other in others {
+            other.join().unwrap();
+        }
+        let was_woken = woken.0.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(admittance == Admittance::Now || was_woken);
+    });
+}

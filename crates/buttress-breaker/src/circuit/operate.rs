@@ -116,7 +116,7 @@ impl Circuit {
             return word.is_held_closed();
         }
         let mut book = self.lock();
-        self.catch_up(&mut book, now()).state() == Open || book.forced
+        self.catch_up(&mut book, now()).state() == Open
     }
 
     /// Whether a call would be let in now, and else wakes this one when that may have changed: who
