@@ -156,8 +156,9 @@ async fn each_half_open_spell_counts_its_own_successes() {
 /// A half-open circuit in its ramp, with its one place taken by a call that hangs: what else is let
 /// in is the share.
 async fn ramping() -> (Guarded, BreakerHandle, task::Spawn<impl Future>) {
-    let layer = first_failure().ramp(RAMP).build().unwrap();
+    let layer = first_failure().consecutive_failures(2).ramp(RAMP).build().unwrap();
     let (mut service, handle, _inner) = guard(&layer);
+    service.call(Act::Fail).await.unwrap_err();
     open_time(&mut service).await;
     advance(SECOND).await;
     service.call(Act::Succeed).await.unwrap();
@@ -193,19 +194,27 @@ async fn a_ramp_lets_in_a_growing_share_and_closes_at_its_end() {
     drop(hangs);
 }
 
+/// Of many calls some always fail; a probe is few.
 #[tokio::test(start_paused = true)]
-async fn one_failure_in_a_ramp_opens_it_again() {
+async fn a_ramp_bears_what_a_closed_circuit_does() {
     let (mut service, handle, _hangs) = ramping().await;
     advance(RAMP * 9 / 10).await;
-    while service.call(Act::Fail).await.unwrap_err().to_string() != "down" {
-        assert_eq!(handle.state(), HalfOpen, "not of the share");
+    for state in [HalfOpen, Open] {
+        while service.call(Act::Fail).await.unwrap_err().to_string() != "down" {
+            assert_eq!(handle.state(), HalfOpen, "not of the share");
+        }
+        assert_eq!(handle.state(), state);
     }
-    assert_eq!((handle.state(), handle.snapshot().why), (Open, Some(Trip::ProbeFailed)));
+    assert_eq!(handle.snapshot().why, Some(Trip::ConsecutiveFailures(2)));
     advance(SECOND).await;
-    // The ramp begins from none again.
+    // The ramp begins from none again, and a probe before it may not fail.
     service.call(Act::Succeed).await.unwrap();
     let mut hangs = task::spawn(service.call(Act::Hang));
     assert_pending!(hangs.poll());
     service.call(Act::Succeed).await.expect_err("nothing is owed yet");
     assert_eq!(handle.state(), HalfOpen);
+    handle.force_open();
+    handle.resume();
+    service.call(Act::Fail).await.unwrap_err();
+    assert_eq!((handle.state(), handle.snapshot().why), (Open, Some(Trip::ProbeFailed)));
 }
