@@ -1,6 +1,6 @@
 //! Leave to make one call, settled exactly once.
 
-use std::{fmt, thread};
+use std::{fmt, thread, time::Duration};
 
 use buttress_core::{Deadline, Outcome};
 use tokio::time::Instant;
@@ -95,6 +95,19 @@ impl Admission {
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.ticket.is_none()
+    }
+
+    /// Whether it matters how long the call takes.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_timed)
+    }
+
+    /// Takes this off the time that the call takes.
+    pub(crate) fn discount(&mut self, time: Duration) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.discount(time);
+        }
     }
 
     /// Settles it as this.

@@ -52,7 +52,8 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     }
 
     /// Opens the circuit when this part of the calls in the [window](Self::window), above 0.0 and
-    /// at most 1.0, took longer than this, body included. Default: it does not.
+    /// at most 1.0, took longer than this, body included, less the time in which its reader did not
+    /// read. Default: it does not.
     ///
     /// A failure can be slow, too. A probe that is slow has failed, and so has by default a call
     /// that was slow already when it was [abandoned](Self::abandoned). The clock is read twice a

@@ -74,7 +74,7 @@ pub(crate) struct Circuit {
     // Whether there is something to tell, or somebody to wake: spares the lock to whoever asks.
     news: AtomicBool,
     /// The calls of the closed spell, where a rate is asked for.
-    record: Option<Record>,
+    record: Option<Box<Record>>,
     /// The outcomes that came too late to count.
     stale: AtomicU64,
     /// What the jitter of open times is drawn from.
@@ -99,7 +99,7 @@ impl From<Judgement> for Verdict {
 impl Circuit {
     /// A closed circuit. The settings are complete.
     pub(crate) fn new(settings: Arc<Settings>, seed: u64, now: Instant) -> Self {
-        let record = settings.conditions.window.map(|window| Record::new(window, now));
+        let record = settings.conditions.window.map(|window| Box::new(Record::new(window, now)));
         Self {
             settings,
             word: AtomicU64::new(Word::FIRST.bits()),

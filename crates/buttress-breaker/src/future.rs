@@ -8,6 +8,7 @@ use std::{
 
 use buttress_core::{BoxError, Classify, End, Follow, Follower, Judgement, Outcome, ReadyCall};
 use pin_project::pin_project;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
@@ -79,7 +80,7 @@ where
         if let Some(verdict) = verdict {
             admission.settle(verdict);
         }
-        let follower = BreakerFollower { admission: this.leave.take(), awaits: Awaits::Reader };
+        let follower = BreakerFollower::new(this.leave.take());
         Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
     }
 }
@@ -119,21 +120,52 @@ pub struct BreakerFollower {
     // None if the head has decided.
     admission: Option<Admission>,
     awaits: Awaits,
+    // Since when its reader has what he asked for, where it matters how long the call takes.
+    idle_since: Option<Instant>,
+}
+
+impl BreakerFollower {
+    #[inline]
+    fn new(admission: Option<Admission>) -> Self {
+        let mut follower = Self { admission, awaits: Awaits::Reader, idle_since: None };
+        follower.served();
+        follower
+    }
+
+    /// The reader has what he asked for: the time until he asks again is his.
+    #[inline]
+    fn served(&mut self) {
+        self.awaits = Awaits::Reader;
+        if self.admission.as_ref().is_some_and(Admission::is_timed) {
+            self.idle_since = Some(Instant::now());
+        }
+    }
+
+    /// He has asked for more, or has left.
+    #[inline]
+    fn asked(&mut self) {
+        if let (Some(since), Some(admission)) = (self.idle_since.take(), &mut self.admission) {
+            admission.discount(since.elapsed());
+        }
+    }
 }
 
 impl Follower for BreakerFollower {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
+        self.asked();
         self.awaits = Awaits::Frame;
         Poll::Pending
     }
 
     fn part(&mut self) -> Option<BoxError> {
-        self.awaits = Awaits::Reader;
+        self.asked();
+        self.served();
         None
     }
 
     #[inline]
     fn ended(mut self, end: End<'_>) {
+        self.asked();
         if let Some(admission) = &mut self.admission {
             admission.settle(match end {
                 End::Complete(outcome) => outcome.into(),
@@ -146,6 +178,7 @@ impl Follower for BreakerFollower {
 impl Drop for BreakerFollower {
     #[inline]
     fn drop(&mut self) {
+        self.asked();
         if let Some(admission) = self.admission.as_mut().filter(|admission| !admission.is_settled())
         {
             admission.abandon_response(self.awaits);

@@ -71,7 +71,8 @@ pub(crate) struct Probes {
     /// How many were ever sent, in all spells: numbers the next one.
     sent: u64,
     successes: u32,
-    ramp: Option<Ramp>,
+    // Boxed, for most circuits never have one, and there is one circuit a key.
+    ramp: Option<Box<Ramp>>,
 }
 
 /// A growing share of all calls is let in.
@@ -166,7 +167,7 @@ impl Probes {
             return false;
         }
         let ends = probing.ramp.and_then(|ramp| now.checked_add(ramp));
-        self.ramp = ends.map(|ends| Ramp::new(now, ends));
+        self.ramp = ends.map(|ends| Box::new(Ramp::new(now, ends)));
         self.ramp.is_none()
     }
 
@@ -270,6 +271,21 @@ mod tests {
             probes.end(number & LOW_BITS);
             assert_eq!(probes.out(), 0);
         }
+    }
+
+    /// One who read the clock first, and came here last, does not have the first lease to end.
+    #[test]
+    fn the_first_lease_ends_first() {
+        let probing = Probing { probes: 2, lease: SECOND, ..Probing::default() };
+        let now = Instant::now();
+        let mut probes = Probes::default();
+        let first = probes.admit(&probing, now + SECOND).unwrap();
+        let late = probes.admit(&probing, now).unwrap();
+        assert_eq!(probes.first_end(), Some(now + 2 * SECOND));
+        probes.end(first);
+        assert_eq!(probes.first_end(), Some(now + 2 * SECOND));
+        probes.end(late);
+        assert_eq!(probes.first_end(), None);
     }
 
     #[test]

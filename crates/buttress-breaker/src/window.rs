@@ -99,9 +99,10 @@ impl fmt::Display for Window {
 
 /// A window at work.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is in a box")]
 pub(crate) enum Record {
     Calls(Ring),
-    Time(Box<Buckets>),
+    Time(Buckets),
 }
 
 impl Record {
@@ -109,7 +110,7 @@ impl Record {
     pub(crate) fn new(window: Window, start: Instant) -> Self {
         match window.0 {
             Span::Calls(calls) => Self::Calls(Ring::new(calls)),
-            Span::Time(time) => Self::Time(Box::new(Buckets::new(time, start))),
+            Span::Time(time) => Self::Time(Buckets::new(time, start)),
         }
     }
 

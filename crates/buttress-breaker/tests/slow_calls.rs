@@ -105,6 +105,42 @@ async fn under_http_a_call_lasts_as_long_as_its_body() {
     assert_eq!(handle.snapshot().why, Some(Trip::SlowCallRate { slow: 2, calls: 4 }));
 }
 
+/// Before the first frame, between two, before the end, or instead of it: what he does not ask for the
+/// dependency can not give.
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_takes_his_time_makes_no_call_slow() {
+    let layer = BreakerLayer::builder()
+        .slow_call_rate(1.0, SECOND)
+        .min_calls(100)
+        .protocol(Http::new())
+        .build()
+        .unwrap();
+    let (probe, _inner) = Probe::new(|wait: Duration| {
+        let steps = [BodyStep::Data("a"), BodyStep::Wait(wait), BodyStep::Data("b")];
+        Reply::Now(Ok(Response::new(ScriptedBody::new(steps))))
+    });
+    let (mut service, handle) = (layer.layer(probe), layer.handle());
+    // The reader's rests, and for how long he and the dependency wait for each other.
+    for (frames, wait, slow) in [
+        (usize::MAX, Duration::ZERO, 0),
+        (usize::MAX, SECOND, 0),
+        (usize::MAX, SECOND + MOMENT, 1),
+        (0, Duration::ZERO, 1),
+        (1, SECOND, 1),
+    ] {
+        let mut body = service.call(wait).await.unwrap().into_body();
+        advance(5 * SECOND).await;
+        for _ in 0..frames {
+            let Some(frame) = body.frame().await else { break };
+            frame.unwrap();
+            advance(5 * SECOND).await;
+        }
+        drop(body);
+        assert_eq!(handle.snapshot().slow, slow, "{frames} frames, {wait:?}");
+    }
+    assert_eq!(handle.snapshot().calls, 5);
+}
+
 /// Drops a call before its head, after this time, under this deadline; and says whether it counted as
 /// a failure.
 async fn abandoned(builder: BreakerLayerBuilder, after: Duration, deadline: Duration) -> bool {

@@ -39,12 +39,18 @@ pub(super) struct Book {
     pub(super) rejected: u64,
     pub(super) untold: VecDeque<Change>,
     pub(super) telling: bool,
-    /// Those who wait for calls to be let in again, by number.
-    pub(super) waiting: BTreeMap<u64, Waker>,
-    /// How many ever waited: numbers the next one.
-    pub(super) waited: u64,
+    /// Those who wait for calls to be let in again; none unless `poll_ready` is to.
+    pub(super) waiting: Option<Box<Waiting>>,
     /// Whether something has happened since they looked.
     pub(super) stirred: bool,
+}
+
+/// Those who wait for calls to be let in again.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    wakers: BTreeMap<u64, Waker>,
+    /// How many ever waited: numbers the next one.
+    came: u64,
 }
 
 /// A change of state that has happened.
@@ -58,10 +64,28 @@ pub(crate) struct Change {
     pub(crate) at: Instant,
 }
 
+impl Waiting {
+    /// Wakes this one from now on, who has come before if there is a number in `place`. What was to be
+    /// woken in its place is foreign code, not to be dropped under the lock.
+    pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let number = *place.get_or_insert_with(|| {
+            self.came += 1;
+            self.came
+        });
+        self.wakers.insert(number, waker)
+    }
+
+    pub(super) fn leave(&mut self, place: u64) -> Option<Waker> {
+        self.wakers.remove(&place)
+    }
+}
+
 impl Book {
     /// Those who are to be woken because something has happened.
-    pub(super) fn take_stirred(&mut self) -> BTreeMap<u64, Waker> {
-        if mem::take(&mut self.stirred) { mem::take(&mut self.waiting) } else { BTreeMap::new() }
+    pub(super) fn take_stirred(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let stirred = mem::take(&mut self.stirred);
+        let waiting = self.waiting.as_mut().filter(|_| stirred);
+        waiting.map(|waiting| mem::take(&mut waiting.wakers)).unwrap_or_default().into_values()
     }
 
     pub(super) fn new(now: Instant) -> Self {
@@ -77,8 +101,7 @@ impl Book {
             rejected: 0,
             untold: VecDeque::new(),
             telling: false,
-            waiting: BTreeMap::new(),
-            waited: 0,
+            waiting: None,
             stirred: false,
         }
     }

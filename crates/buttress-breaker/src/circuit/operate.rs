@@ -140,9 +140,7 @@ impl Circuit {
             HalfOpen => book.probes.first_end(),
             Open => book.open_until,
         };
-        let number = *place.get_or_insert(book.waited);
-        book.waited = book.waited.max(number.saturating_add(1));
-        let former = book.waiting.insert(number, waker);
+        let former = book.waiting.get_or_insert_default().wait(place, waker);
         drop(book);
         drop(former);
         Admittance::Later(until)
@@ -150,7 +148,7 @@ impl Circuit {
 
     /// Waits no longer.
     pub(crate) fn leave(&self, place: u64) {
-        let waker = self.lock().waiting.remove(&place);
+        let waker = self.lock().waiting.as_mut().and_then(|waiting| waiting.leave(place));
         drop(waker);
     }
 }

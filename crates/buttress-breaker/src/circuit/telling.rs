@@ -1,6 +1,6 @@
 //! How others learn of changes.
 
-use std::task::Waker;
+use std::{collections::VecDeque, task::Waker};
 
 use super::{Change, Circuit, Ordering};
 
@@ -20,7 +20,7 @@ impl Circuit {
     #[cold]
     fn tell_news(&self, mut tell: impl FnMut(Change)) {
         let stirred = self.lock().take_stirred();
-        stirred.into_values().for_each(Waker::wake);
+        stirred.for_each(Waker::wake);
         let Some(mut teller) = Teller::new(self) else { return };
         while let Some(change) = teller.next() {
             tell(change);
@@ -51,6 +51,8 @@ impl<'a> Teller<'a> {
             // In the same breath as the last look, so that a change that comes later finds
             // nobody telling.
             book.telling = false;
+            // It is rarely of use again, and there may be a circuit for each of many keys.
+            book.untold = VecDeque::new();
             self.circuit.news.store(book.stirred, Ordering::Release);
             self.done = true;
         }

@@ -172,8 +172,8 @@ impl Ring {
     fn write_last(&self, state: State) {
         let (lap, place) = match state.place.checked_sub(1) {
             Some(place) => (state.lap, place),
-            // The first of all, or of a spell, has none before it.
-            None if !state.full => return,
+            // That of the lap before. The first of a spell has none, and what is written then is of a
+            // lap that nobody looks at.
             None => (state.lap.wrapping_sub(1), self.slots.len() as u64 - 1),
         };
         let written = self.layout.slot(lap, state.last);
