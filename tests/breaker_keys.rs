@@ -83,5 +83,5 @@ fn a_hundred_thousand_keys_cost_little_each() {
     // As long as many names of hosts are.
     let of_host = bytes_per_key(|number| format!("host-{number:015}"));
     let of_number = bytes_per_key(|number| *number);
-    assert!(of_number < of_host && of_host <= 640, "{of_host} and {of_number}");
+    assert!(of_number < of_host && of_host <= 512, "{of_host} and {of_number}");
 }

@@ -181,12 +181,12 @@ async fn says_once_what_happened() {
     service.clone().oneshot(true).await.unwrap_err();
     assert_eq!(recorder.take(), ["breaker prices: circuit half-open -> open"]);
     advance(OPEN_FOR).await;
-    service.oneshot(false).await.unwrap();
-    let healed = [
-        "breaker prices: circuit open -> half-open",
-        "breaker prices: circuit half-open -> closed",
-    ];
-    assert_eq!(recorder.take(), healed);
+    let mut service = service;
+    let probe = service.call(false);
+    // When it happens, and not when the probe ends.
+    assert_eq!(recorder.take(), ["breaker prices: circuit open -> half-open"]);
+    probe.await.unwrap();
+    assert_eq!(recorder.take(), ["breaker prices: circuit half-open -> closed"]);
     let snapshot = layer.handle().snapshot();
     assert_eq!((snapshot.opened, snapshot.rejected, snapshot.generation), (2, 2, 5));
 }
