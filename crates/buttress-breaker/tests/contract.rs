@@ -1,6 +1,15 @@
 //! tower's contract, kept towards the inner service and towards the caller.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use buttress_breaker::{BreakerHandle, BreakerLayer, BreakerLayerBuilder};
 use buttress_core::{BoxError, CircuitState, Rejection, RejectionKind, Trip};
@@ -189,6 +198,52 @@ async fn says_once_what_happened() {
     assert_eq!(recorder.take(), ["breaker prices: circuit half-open -> closed"]);
     let snapshot = layer.handle().snapshot();
     assert_eq!((snapshot.opened, snapshot.rejected, snapshot.generation), (2, 2, 5));
+}
+
+/// What a refused call finds to have happened is told before its refusal.
+#[tokio::test(start_paused = true)]
+async fn says_what_happened_before_what_came_of_it() {
+    let recorder = Recorder::new();
+    let layer = two_failures().probe_lease(OPEN_FOR).observer(recorder.clone()).build().unwrap();
+    let (probe, _inner) =
+        Probe::new(|fail| if fail { Reply::Now(Err("down".into())) } else { Reply::<()>::Never });
+    let mut service = layer.layer(probe);
+    trip(&service, &layer.handle()).await;
+    advance(OPEN_FOR).await;
+    let _lost = service.call(false);
+    advance(OPEN_FOR).await;
+    recorder.take();
+    let _refused = service.call(false);
+    let told = [
+        "breaker breaker: circuit half-open -> open",
+        "breaker breaker: rejected: circuit open, since a probe did not end in time",
+    ];
+    assert_eq!(recorder.take(), told);
+}
+
+/// An inner future that is over may still hold something until it is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_over_is_dropped_before_it_counts() {
+    struct Over(BreakerHandle, Arc<AtomicU32>);
+    impl Future for Over {
+        type Output = Result<(), BoxError>;
+
+        fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Err("down".into()))
+        }
+    }
+    impl Drop for Over {
+        fn drop(&mut self) {
+            self.1.store(self.0.snapshot().failures, Ordering::SeqCst);
+        }
+    }
+    let layer = two_failures().build().unwrap();
+    let (handle, seen) = (layer.handle(), Arc::new(AtomicU32::new(u32::MAX)));
+    let (of_call, at_drop) = (handle.clone(), Arc::clone(&seen));
+    let inner = service_fn(move |_: ()| Over(of_call.clone(), Arc::clone(&at_drop)));
+    let mut call = task::spawn(layer.layer(inner).call(()));
+    assert_ready!(call.poll()).unwrap_err();
+    assert_eq!((seen.load(Ordering::SeqCst), handle.snapshot().failures), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
