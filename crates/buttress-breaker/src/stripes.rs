@@ -85,3 +85,28 @@ fn next_number(cell: &Cell<Option<usize>>) -> usize {
     cell.set(Some(number));
     number
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::HashSet;
+
+    use buttress_core::Reporter;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// Not all threads hold the circuit by the same count, and all hold the same circuit.
+    #[test]
+    fn threads_hold_it_apart() {
+        let settings = Arc::new(Settings::default().complete().unwrap());
+        let stripes = Stripes::new(Shared::new(settings, Reporter::new("breaker")));
+        let held: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| stripes.mine())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let counts: HashSet<_> = held.iter().map(|hold| Arc::as_ptr(hold)).collect();
+        assert_eq!(counts.len() > 1, stripes.stripes.len() > 1);
+        let shared = |hold: &Hold| std::ptr::from_ref(hold.shared());
+        assert!(held.iter().all(|hold| shared(hold) == shared(stripes.circuit())));
+    }
+}
