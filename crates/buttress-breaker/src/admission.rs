@@ -147,7 +147,7 @@ impl Admission {
 
     /// Whether a limit drops it: its own deadline has passed, or
     /// that under which it is dropped, as when a limit on a phase of the call cuts it.
-    fn was_cut(&self) -> bool {
+    pub(crate) fn was_cut(&self) -> bool {
         let own = match self.limit {
             Limit::None => None,
             Limit::At(deadline) => Some(deadline),

@@ -52,12 +52,12 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     }
 
     /// Opens the circuit when this part of the calls in the [window](Self::window), above 0.0 and
-    /// at most 1.0, took longer than this, body included, less the time in which its reader did not
-    /// read. Default: it does not.
+    /// at most 1.0, took longer than this, body included, less the time in which its reader had what
+    /// he asked for. Default: it does not.
     ///
     /// A failure can be slow, too. A probe that is slow has failed, and so has by default a call
     /// that was slow already when it was [abandoned](Self::abandoned). The clock is read twice a
-    /// call.
+    /// call, and twice more for each frame of a body.
     pub fn slow_call_rate(mut self, rate: f64, slower_than: Duration) -> Self {
         self.settings.conditions.slow_call_rate = Some(rate);
         self.settings.conditions.slower_than = Some(slower_than);
@@ -110,8 +110,8 @@ impl<P, K> BreakerLayerBuilder<P, K> {
 
     /// Believes the dependency that it will be away for so long, but no longer. Default: 5 minutes.
     ///
-    /// If the failure that opens the circuit carries a hint, as a 503 does in `Retry-After`, the
-    /// circuit is open for that long, whatever the open time is; with [jitter](Self::open_jitter)
+    /// If the failure that opens the circuit carries a hint in its head, as a 503 does in
+    /// `Retry-After`, the circuit is open for that long, whatever the open time is; with [jitter](Self::open_jitter)
     /// somewhat longer.
     pub fn hint_limit(mut self, limit: Duration) -> Self {
         self.settings.open_time.hint_limit = limit;
@@ -150,7 +150,9 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     /// For a large fleet, whose calls all at once a dependency that has just started, with cold
     /// caches, can not bear. [`probes`](Self::probes) at a time are let in besides. Of many calls some
     /// always fail, so from here on it opens again by what opens a closed circuit, counted from the
-    /// beginning of the ramp; or when a [lease](Self::probe_lease) ends.
+    /// beginning of the ramp; a call whose [lease](Self::probe_lease) ends is one that failed.
+    ///
+    /// Not together with [`readiness`](Self::readiness), where "ready" is a promise.
     pub fn ramp(mut self, time: Duration) -> Self {
         self.settings.probing.ramp = Some(time);
         self
@@ -229,7 +231,8 @@ impl<P> BreakerLayerBuilder<P> {
     /// # Errors
     ///
     /// [`ConfigError`] if a count, a rate or a factor is outside its range, `min_calls` is more
-    /// than the window holds, or a time that must not be is zero.
+    /// than the window holds, a time that must not be is zero, there is a window or `min_calls` and no
+    /// rate, or `ramp` with `readiness`.
     pub fn build(self) -> Result<BreakerLayer<P>, ConfigError> {
         let Self { settings, reporter, protocol, keyed: () } = self;
         Ok(BreakerLayer::of(Arc::new(settings.complete()?), reporter, protocol))

@@ -261,7 +261,11 @@ impl Circuit {
             self.stale.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        book.probes.end(place);
+        if !book.probes.end(place) {
+            // Its lease ended in a ramp, and it has counted as failed.
+            self.stale.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let becomes = match verdict.outcome {
             Outcome::Neutral => None,
             outcome => {

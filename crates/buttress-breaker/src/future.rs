@@ -153,7 +153,10 @@ impl BreakerFollower {
 impl Follower for BreakerFollower {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
         self.asked();
-        self.awaits = Awaits::Frame;
+        // Who asks only when his time is up has not waited.
+        if !self.admission.as_ref().is_some_and(Admission::was_cut) {
+            self.awaits = Awaits::Frame;
+        }
         Poll::Pending
     }
 

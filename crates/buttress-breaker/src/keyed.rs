@@ -97,7 +97,8 @@ impl<P, K, F> BreakerLayerBuilder<P, ByKey<K, F>> {
     ///
     /// When another key comes, one that was not called of late is forgotten, unless it is in use, open
     /// with a part of its time still to go, or held by an operator; one that was half-open ends as
-    /// closed. If there is no other, the new key's call is let in and counts for nothing.
+    /// closed. If none is found among those that are looked at, the new key's call is let in and counts
+    /// for nothing.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.keyed.max_keys = keys;
         self
@@ -147,34 +148,37 @@ where
     F: Fn(&Req) -> K,
 {
     fn circuit(&self, request: &Req) -> BreakerHandle {
-        self.map.circuit(&(self.key)(request))
+        let circuit = self.map.circuit(&(self.key)(request)).unwrap_or_else(|not_kept| {
+            // Nothing is to be learned from its calls, for nobody else will know of it.
+            not_kept.shared().circuit.force_closed(Instant::now());
+            not_kept
+        });
+        BreakerHandle::new(circuit)
     }
 }
 
 impl<K, F> Sealed for CircuitPerKey<K, F> {}
 
 impl<K: Hash + Eq + Clone + Display> Map<K> {
-    fn circuit(&self, key: &K) -> BreakerHandle {
+    /// The circuit of this key; as an error one that there is no place to keep.
+    fn circuit(&self, key: &K) -> Result<Arc<Hold>, Arc<Hold>> {
         let Self { circuits, settings, reporter } = self;
         let circuit = circuits.get_or_insert_with(key, |key| {
             Arc::new(Hold::Itself(Shared::of_key(key, settings, reporter)))
         });
-        // One that nobody else has could not be kept: nothing is to be learned from its calls.
-        if Arc::strong_count(&circuit) == 1 {
-            circuit.shared().circuit.force_closed(Instant::now());
-        }
-        BreakerHandle::new(circuit)
+        // What the map keeps it also holds; what is held here it does not forget.
+        if Arc::strong_count(&circuit) > 1 { Ok(circuit) } else { Err(circuit) }
     }
 }
 
 impl<K> KeyedBreakerHandle<K> {
     /// The circuit of this key, which is kept from now on, if it was not: to hold one open before it
-    /// is ever called.
-    pub fn of(&self, key: &K) -> BreakerHandle
+    /// is ever called. None if there is no place for it.
+    pub fn of(&self, key: &K) -> Option<BreakerHandle>
     where
         K: Hash + Eq + Clone + Display,
     {
-        self.map.circuit(key)
+        self.map.circuit(key).ok().map(BreakerHandle::new)
     }
 
     /// The circuit of this key, if it is kept.
@@ -206,7 +210,8 @@ impl<K> KeyedBreakerHandle<K> {
         self.map.circuits.is_empty()
     }
 
-    /// The calls, ever, that were let in without a circuit, for none could be forgotten for theirs.
+    /// How often, ever, a key could not be kept, for none was found to forget for it: so often a call
+    /// was let in without a circuit, or an operator got none.
     pub fn overflowed(&self) -> u64 {
         self.map.circuits.overflowed()
     }

@@ -36,10 +36,10 @@
 //! |---|---|
 //! | with a result, the inner service's refusal to become ready included | what the protocol or [`classify`](BreakerLayerBuilder::classify) says |
 //! | its response was judged a success, and is streamed | what the end of the body says, under gRPC its trailers; a body that breaks off is a failure |
-//! | dropped before its end, after the ambient [`Deadline`](buttress_core::Deadline) of the call has passed | failure: the dependency took too long, also for a timeout outside the breaker, and also if its reader did |
+//! | dropped before its head, or while the next frame was waited for, after the ambient [`Deadline`](buttress_core::Deadline) of the call has passed | failure: the dependency took too long, also for a timeout outside the breaker |
 //! | the same, but the deadline had passed before the call was made | neutral: the time was used up elsewhere |
 //! | dropped before its head, its deadline still ahead | neutral: the caller hung up; or failure if it was slow already, where slow calls count; see [`Abandoned`] |
-//! | its body dropped early, its deadline still ahead | success, as its head said |
+//! | its body dropped early, its deadline still ahead, or its reader not waiting | success, as its head said |
 //! | the inner service panicked, in `call` or when polled | failure |
 //! | the classifier panicked | neutral |
 //! | its body was dropped by a panic, be it the body's own or its reader's, which look alike | failure |

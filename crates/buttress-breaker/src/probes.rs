@@ -11,7 +11,7 @@ use buttress_core::{ConfigError, Trip};
 use tokio::time::Instant;
 
 use self::ramp::Ramp;
-use crate::{circuit::Ticket, settings::Settings, window::Ended};
+use crate::{circuit::Ticket, settings::Settings, trip::Conditions, window::Ended};
 
 /// The most probes at a time: more would not be a careful try any more.
 const MOST_PROBES: u32 = 1_000;
@@ -121,11 +121,20 @@ impl Probes {
         self.ramp.is_some() || self.out.len() < probing.probes as usize
     }
 
-    /// A probe ended; of its number the low bits are enough.
-    pub(crate) fn end(&mut self, number: u64) {
-        if let Some((&first, _)) = self.out.first_key_value() {
-            self.out.remove(&(first + (number.wrapping_sub(first) & LOW_BITS)));
-        }
+    /// A probe ended; of its number the low bits are enough. Whether it was still out, and its lease
+    /// had not ended.
+    pub(crate) fn end(&mut self, number: u64) -> bool {
+        let Some((&first, _)) = self.out.first_key_value() else { return false };
+        self.out.remove(&(first + (number.wrapping_sub(first) & LOW_BITS))).is_some()
+    }
+
+    /// The first lease has ended: why that opens the circuit, if it does.
+    ///
+    /// Of many calls some take long, so in a ramp it is one that failed.
+    pub(crate) fn lose(&mut self, conditions: &Conditions) -> Option<Trip> {
+        let Some(ramp) = &mut self.ramp else { return Some(Trip::ProbeLost) };
+        self.out.pop_first();
+        ramp.note(Ended { failed: true, slow: false }, conditions)
     }
 
     /// What a call that has ended brings about.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 #[cfg(feature = "keyed")]
 use std::{
@@ -122,7 +122,7 @@ impl Shared {
 
     pub(crate) fn subscribe(&self) -> Transitions {
         let (sender, transitions) = subscription::new();
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.subscribers();
         // Those who have left are found with the next change, which may never come.
         subscribers.retain(|subscriber| !subscriber.is_closed());
         subscribers.push(sender);
@@ -130,12 +130,18 @@ impl Shared {
         transitions
     }
 
+    fn subscribers(&self) -> MutexGuard<'_, Vec<subscription::Sender>> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn publish(&self, transition: Transition) {
-        let lock = || self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         // To send wakes a task, which is foreign code: not under the lock.
-        let mut subscribers = std::mem::take(&mut *lock());
-        subscribers.retain(|subscriber| subscription::send(subscriber, transition));
-        lock().append(&mut subscribers);
+        let mut left = self.subscribers().clone();
+        left.retain(|subscriber| !subscription::send(subscriber, transition));
+        if !left.is_empty() {
+            self.subscribers()
+                .retain(|subscriber| left.iter().all(|left| !left.same_channel(subscriber)));
+        }
     }
 }
 

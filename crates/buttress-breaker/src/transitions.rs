@@ -34,7 +34,7 @@ pub struct Transition {
 /// [`BreakerHandle::subscribe`](crate::BreakerHandle::subscribe).
 ///
 /// A [`Stream`], which ends when the circuit is gone, that is, its layer, every service and every
-/// handle. It also ends for a subscriber that is a thousand changes behind, once he has read
+/// handle; for one of many keys also when that is forgotten. It also ends for a subscriber that is a thousand changes behind, once he has read
 /// those: one who does not read is not to cost ever more memory.
 ///
 /// What time alone brings is noticed by the next call, or the next look through a handle.

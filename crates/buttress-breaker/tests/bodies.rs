@@ -139,6 +139,27 @@ async fn a_reader_who_leaves_late_says_nothing() {
     }
 }
 
+/// Who asks only when his time is up, and is cut in that moment, gave the dependency none; who had
+/// asked before did.
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_asks_too_late_says_nothing() {
+    for (asks_in_time, state) in [(false, CircuitState::Closed), (true, CircuitState::Open)] {
+        let (mut service, handle, _inner) = breaker();
+        let deadline = Some(Deadline::after(OPEN_FOR));
+        let steps = vec![BodyStep::Data("x"), BodyStep::Hang];
+        let call = Deadline::scope(deadline, || service.call((200, steps)));
+        let mut body = call.await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        if asks_in_time {
+            assert_pending!(task::spawn(body.frame()).poll());
+        }
+        advance(OPEN_FOR).await;
+        assert_pending!(task::spawn(body.frame()).poll());
+        Deadline::scope(deadline, || drop(body));
+        assert_eq!(handle.state(), state);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_panics_is_a_failure() {
     let (mut service, handle, _inner) = breaker();

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_breaker::BreakerLayer;
+use buttress_breaker::{Abandoned, BreakerLayer};
 use buttress_core::{BoxError, CircuitState, Judgement};
 use buttress_testkit::{Probe, ProbeHandle, Readiness, Reply, assert_pending, assert_ready, task};
 use tower::{Layer, Service};
@@ -55,6 +55,7 @@ async fn a_classifier_that_panics_says_nothing() {
     for readiness in [false, true] {
         let builder = BreakerLayer::builder()
             .consecutive_failures(1)
+            .abandoned(Abandoned::Failed)
             .classify(|_: Result<&(), &BoxError>| -> Judgement { panic!("the classifier") });
         let layer = if readiness { builder.readiness() } else { builder }.build().unwrap();
         let (probe, inner) = fallible();

@@ -151,6 +151,7 @@ async fn what_does_not_fit_passes_and_counts_for_nothing() {
         assert_eq!((handle.len(), handle.overflowed()), (1, calls));
     }
     assert_eq!((handle.get("more").is_none(), inner.calls()), (true, 4));
+    assert!(handle.of(&"more".to_owned()).is_none(), "there is no place for it");
     assert_eq!(recorder.take(), [""; 0]);
     drop(in_use);
     service.call(("more", Act::Fail)).await.unwrap_err();
@@ -224,7 +225,7 @@ async fn a_flood_of_keys_stays_within_the_bound_and_keeps_what_is_needed() {
     drop(in_use);
 }
 
-/// Whatever it is told of, no lock of the map is held meanwhile.
+/// Whatever it is told of, no lock is held meanwhile that a look takes.
 #[tokio::test(start_paused = true)]
 async fn an_observer_may_use_the_handle() {
     let told = Arc::new(AtomicUsize::new(0));
@@ -274,7 +275,7 @@ async fn a_forgotten_circuit_is_not_believed_to_be_open() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_may_hold_a_key_open() {
     let layer = first_failure().keyed(host).build().unwrap();
-    layer.handle().of(&"a".to_owned()).force_open();
+    layer.handle().of(&"a".to_owned()).expect("a place").force_open();
     let mut service = layer.layer(actor().0);
     let error = service.call(("a", Act::Succeed)).await.unwrap_err();
     assert_eq!(refused_by(&error), Some("hosts/a"));

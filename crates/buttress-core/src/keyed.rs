@@ -9,7 +9,7 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
     },
     thread,
 };
@@ -37,7 +37,12 @@ pub trait Keep {
 
 impl<T: Keep + ?Sized> Keep for Arc<T> {
     fn is_needed(&self) -> bool {
-        Arc::strong_count(self) > 1 || (**self).is_needed()
+        if Arc::strong_count(self) > 1 {
+            return true;
+        }
+        // With the count seen to be 1, also what was done by those who let go of it.
+        fence(Ordering::Acquire);
+        (**self).is_needed()
     }
 }
 
@@ -199,7 +204,8 @@ impl<K: Hash + Eq, V: Clone + Keep> Keyed<K, V> {
             return handed_out;
         }
         let replaced = ring.replace(hash, key, value);
-        // What is forgotten runs foreign code when it is dropped, which may use the map.
+        // What is forgotten runs foreign code when it is dropped, which may look into the map. The turn
+        // to make is still held: what it says comes before all that a next one of its key does.
         drop(ring);
         if replaced.is_err() {
             self.overflowed.fetch_add(1, Ordering::Relaxed);

@@ -122,7 +122,14 @@ impl Circuit {
                     None => return word,
                 },
                 HalfOpen => match book.probes.due(now) {
-                    Some(Due::Lost(at)) => self.open(book, Trip::ProbeLost, None, None, at),
+                    Some(Due::Lost(at)) => {
+                        if let Some(why) = book.probes.lose(&self.settings.conditions) {
+                            self.open(book, why, None, None, at);
+                        } else {
+                            // Its place has become free.
+                            self.stir(book);
+                        }
+                    }
                     Some(Due::Recovered(at)) => self.close(book, at),
                     None => return word,
                 },

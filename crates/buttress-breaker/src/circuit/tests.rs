@@ -145,6 +145,29 @@ fn a_ramp_is_climbed_at_an_ordinary_error_rate() {
     }
 }
 
+/// Of many calls some take long: in a ramp one whose lease ends is one that failed, and what it says
+/// later is nothing.
+#[test]
+fn one_lost_call_does_not_end_a_ramp() {
+    let base = Instant::now();
+    let at = |millis| move || base + Duration::from_millis(millis);
+    let conditions = Conditions { consecutive_failures: Some(2), ..Conditions::default() };
+    let probing = Probing { ramp: Some(Duration::from_millis(100)), ..settings(1).probing };
+    let circuit = with(Settings { conditions, probing, ..settings(1) }, base);
+    circuit.force_open(base);
+    circuit.resume(base);
+    let first = circuit.admit(at(0)).expect("a probe");
+    circuit.settle(first, Outcome::Success.into(), at(0));
+    let slow = circuit.admit(at(0)).expect("a place");
+    assert_eq!((circuit.state(at(11)), circuit.snapshot(at(11)).probes), (HalfOpen, 0));
+    circuit.settle(slow, Outcome::Failure.into(), at(12));
+    let snapshot = circuit.snapshot(at(12));
+    assert_eq!((snapshot.state, snapshot.stale), (HalfOpen, 1));
+    let _lost = circuit.admit(at(13)).expect("a place");
+    let snapshot = circuit.snapshot(at(23));
+    assert_eq!((snapshot.state, snapshot.why), (Open, Some(Trip::ConsecutiveFailures(2))));
+}
+
 /// One that has told everything takes nothing from the one that tells next.
 #[test]
 fn one_tells_at_a_time() {

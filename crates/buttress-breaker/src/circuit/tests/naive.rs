@@ -145,7 +145,7 @@ impl Naive {
                     let climbed = self.ramp.as_ref().map(|ramp| ramp.ends).filter(|at| *at <= now);
                     match (lost, climbed) {
                         (Some(lost), climbed) if climbed.is_none_or(|climbed| lost <= climbed) => {
-                            self.open(Trip::ProbeLost, None, lost);
+                            self.lose(lost);
                         }
                         (_, Some(climbed)) => self.close(climbed),
                         _ => return,
@@ -216,18 +216,7 @@ impl Naive {
                     self.open(why, hint, now);
                 }
             }
-            HalfOpen if self.ramp.is_some() => {
-                self.ended.push(Ended { at: now, failed, slow });
-                let ramp = self.ramp.as_mut().expect("checked");
-                ramp.row = if failed { ramp.row + 1 } else { 0 };
-                let count =
-                    |of: fn(&Ended) -> bool| self.ended.iter().filter(|e| of(e)).count() as u64;
-                let all = (self.ended.len() as u64, count(|e| e.failed), count(|e| e.slow));
-                let row = ramp.row;
-                if let Some(why) = self.judged(failed, slow, all, row) {
-                    self.open(why, hint, now);
-                }
-            }
+            HalfOpen if self.ramp.is_some() => self.end_in_ramp(failed, slow, hint, now),
             HalfOpen if failed => self.open(Trip::ProbeFailed, hint, now),
             HalfOpen if slow => self.open(Trip::ProbeSlow, hint, now),
             HalfOpen => {
@@ -243,6 +232,28 @@ impl Naive {
                 }
             }
             Open => unreachable!("nothing is live while open"),
+        }
+    }
+
+    /// The lease of a probe ends, the oldest of those whose lease does.
+    fn lose(&mut self, at: Duration) {
+        if self.ramp.is_none() {
+            return self.open(Trip::ProbeLost, None, at);
+        }
+        let oldest = self.live.iter().position(|live| live.lease == Some(at));
+        self.live.remove(oldest.expect("there is one"));
+        self.end_in_ramp(true, false, None, at);
+    }
+
+    fn end_in_ramp(&mut self, failed: bool, slow: bool, hint: Option<Duration>, now: Duration) {
+        self.ended.push(Ended { at: now, failed, slow });
+        let ramp = self.ramp.as_mut().expect("in a ramp");
+        ramp.row = if failed { ramp.row + 1 } else { 0 };
+        let row = ramp.row;
+        let count = |of: fn(&Ended) -> bool| self.ended.iter().filter(|e| of(e)).count() as u64;
+        let all = (self.ended.len() as u64, count(|e| e.failed), count(|e| e.slow));
+        if let Some(why) = self.judged(failed, slow, all, row) {
+            self.open(why, hint, now);
         }
     }
 
