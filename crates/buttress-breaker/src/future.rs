@@ -154,7 +154,8 @@ impl Follower for BreakerFollower {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
         self.asked();
         // Who asks only when his time is up has not waited.
-        if !self.admission.as_ref().is_some_and(Admission::was_cut) {
+        let admission = self.admission.as_ref();
+        if self.awaits == Awaits::Reader && !admission.is_some_and(Admission::was_cut) {
             self.awaits = Awaits::Frame;
         }
         Poll::Pending

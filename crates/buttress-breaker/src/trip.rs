@@ -15,7 +15,8 @@ pub(crate) const MOST_FAILURES: u32 = 1_000_000;
 /// Five calls in a row do not fail by accident: at a failure rate of 1 % that is one in 10^10.
 const CONSECUTIVE_FAILURES: u32 = 5;
 
-/// Enough calls for a rate to mean something; what resilience4j and Envoy ask for is 100.
+/// Half of them do not fail by accident: at a failure rate of 5 % that is one in 10^8. resilience4j and
+/// Envoy wait for 100, which a small service may not see in an hour.
 const MIN_CALLS: u32 = 20;
 
 /// What opens a circuit: any of these.
