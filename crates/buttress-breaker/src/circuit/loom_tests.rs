@@ -50,17 +50,24 @@ fn by_threads(
     [here, other.join().unwrap()]
 }
 
-/// Two calls that fail at once open the circuit once, and it is open then.
+/// Two calls that fail at once open the circuit once, whether it takes both or each is enough.
 #[test]
 fn failures_at_once_trip_once() {
-    loom::model(|| {
-        let now = Instant::now();
-        let circuit = circuit(in_a_row(2), now);
-        let _ = by_threads(&circuit, move |circuit, _| call(circuit, Outcome::Failure, now));
-        let snapshot = circuit.snapshot(|| now);
-        assert_eq!((snapshot.state, snapshot.opened, snapshot.generation), (Open, 1, 1));
-        assert!(!call(&circuit, Outcome::Success, now));
-    });
+    for failures in [1, 2] {
+        loom::model(move || {
+            let now = Instant::now();
+            let circuit = circuit(in_a_row(failures), now);
+            let tickets = [circuit.admit(|| now).unwrap(), circuit.admit(|| now).unwrap()];
+            let threads = tickets.map(|ticket| {
+                let circuit = Shared::clone(&circuit);
+                thread::spawn(move || circuit.settle(ticket, Outcome::Failure.into(), || now))
+            });
+            threads.map(|thread| thread.join().unwrap());
+            let snapshot = circuit.snapshot(|| now);
+            assert_eq!((snapshot.state, snapshot.opened, snapshot.generation), (Open, 1, 1));
+            assert!(!call(&circuit, Outcome::Success, now));
+        });
+    }
 }
 
 /// The same by a rate over a window, while a call that is out goes well: it is counted before, or it
