@@ -48,6 +48,8 @@ const CALLS: u64 = 100_000;
 macro_rules! for_each_subject {
     ($use:ident, $criterion:expr) => {
         $use($criterion, "buttress", over_tower(buttress()));
+        $use($criterion, "buttress, rate of calls", over_tower(by_rate(Window::last_calls(100))));
+        $use($criterion, "buttress, rate of time", over_tower(by_rate(Window::last(OPEN_FOR))));
         $use($criterion, "tower-resilience", over_tower(tower_resilience()));
         $use($criterion, "seatbelt", over_tower(seatbelt()));
         $use($criterion, "failsafe", failsafe());
@@ -57,6 +59,12 @@ macro_rules! for_each_subject {
 
 fn buttress() -> impl Service<u64, Response = u64> + Clone + Send {
     let layer = BreakerLayer::builder().consecutive_failures(FAILURES).open_for(OPEN_FOR);
+    layer.build().expect("valid").layer(Adds)
+}
+
+/// As those of its peers that go by a rate.
+fn by_rate(window: Window) -> impl Service<u64, Response = u64> + Clone + Send {
+    let layer = BreakerLayer::builder().failure_rate(0.5).window(window).open_for(OPEN_FOR);
     layer.build().expect("valid").layer(Adds)
 }
 
@@ -181,6 +189,8 @@ fn breaker(criterion: &mut Criterion) {
     let _entered = runtime.enter();
     for_each_subject!(closed, criterion);
     for_each_subject!(open, criterion);
+    // What two threads can do on this machine at this time.
+    shared(criterion, "no breaker", over_tower(Adds));
     for_each_subject!(shared, criterion);
 }
 

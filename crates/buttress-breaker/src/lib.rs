@@ -121,8 +121,9 @@
 //! # Cost
 //!
 //! A call through a closed circuit takes no lock and allocates nothing; by default it also reads no
-//! clock and writes nothing that another thread does. A window is one compare-and-swap a call, and one
-//! of time, or slow calls, read the clock.
+//! clock and writes nothing that another thread does. A window is written by every call, without a
+//! lock: one of time, and slow calls, read the clock; and threads pass its word to and fro, one of calls
+//! more than one of time.
 //!
 //! # Events
 //!
