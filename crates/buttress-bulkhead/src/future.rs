@@ -6,124 +6,138 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Follow, ReadyCall, Rejection};
+use buttress_core::{BoxError, Classify, Follow, Outcome};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::{places::Permit, wait::Wait};
+use crate::{InPlace, Permit, runner::Runner, wait::Wait};
 
 /// The future of [`Bulkhead`](crate::Bulkhead).
 ///
 /// It holds its place, or its place in the queue, from the call on and not only once it is
 /// polled. Dropped, it gives both back.
 #[pin_project]
-pub struct ResponseFuture<S: Service<Req>, Req, P> {
+pub struct ResponseFuture<S: Service<Req>, Req, P, R: Runner<S, Req> = InPlace> {
+    // Dropped before the permit: the place is given back when nothing of the call is left.
     #[pin]
-    state: State<S, Req, P>,
+    run: Option<R::Run>,
+    permit: Permit,
+    protocol: P,
+    // None if there is nothing before the call, or nothing any more.
+    before: Option<Before<S, Req, R>>,
 }
 
-#[pin_project(project = StateProj, project_replace = StateOwned)]
-enum State<S: Service<Req>, Req, P> {
-    // The fields are dropped in this order: the place is given back when nothing of the call is
-    // left.
-    Running {
-        #[pin]
-        call: ReadyCall<S, Req>,
-        permit: Permit,
-        protocol: P,
-    },
+/// What comes before a call, or in its place.
+enum Before<S, Req, R> {
     // Boxed, so that a call that finds a free place does not pay for the room.
-    Waiting(Box<Waiting<S, Req, P>>),
-    Refused(Rejection),
-    Done,
+    Waiting(Box<Waiting<S, Req, R>>),
+    Refused(BoxError),
 }
 
-struct Waiting<S, Req, P> {
+struct Waiting<S, Req, R> {
     wait: Wait,
     service: S,
     request: Req,
-    protocol: P,
+    runner: R,
 }
 
-/// How a step of the call ended.
-enum Step<Res, E> {
-    Admitted(Permit),
-    Answered(Result<Res, E>),
-    Refused(Rejection),
-    None,
-}
-
-impl<S, Req, P> ResponseFuture<S, Req, P>
-where
-    S: Service<Req> + Clone,
-{
+impl<S: Service<Req>, Req, P, R: Runner<S, Req>> ResponseFuture<S, Req, P, R> {
     /// Calls `service` in the place that `permit` stands for.
-    pub(crate) fn running(service: &mut S, request: Req, permit: Permit, protocol: P) -> Self {
-        Self { state: State::running(service, request, permit, protocol) }
+    #[inline]
+    pub(crate) fn running(
+        runner: &R,
+        service: &mut S,
+        request: Req,
+        mut permit: Permit,
+        protocol: P,
+    ) -> Self {
+        let run = runner.start(service, request, &mut permit);
+        Self { run: Some(run), permit, protocol, before: None }
     }
 
     /// Waits first, then calls `service`.
-    pub(crate) fn waiting(wait: Wait, service: S, request: Req, protocol: P) -> Self {
-        let waiting = Waiting { wait, service, request, protocol };
-        Self { state: State::Waiting(Box::new(waiting)) }
+    #[cold]
+    pub(crate) fn waiting(wait: Wait, runner: R, service: S, request: Req, protocol: P) -> Self {
+        let waiting = Box::new(Waiting { wait, service, request, runner });
+        let before = Some(Before::Waiting(waiting));
+        Self { run: None, permit: Permit::default(), protocol, before }
     }
 
-    pub(crate) fn refused(rejection: Rejection) -> Self {
-        Self { state: State::Refused(rejection) }
-    }
-}
-
-impl<S, Req, P> State<S, Req, P>
-where
-    S: Service<Req> + Clone,
-{
-    fn running(service: &mut S, request: Req, permit: Permit, protocol: P) -> Self {
-        Self::Running { call: ReadyCall::start(service, request), permit, protocol }
+    #[cold]
+    pub(crate) fn refused(error: BoxError, protocol: P) -> Self {
+        let before = Some(Before::Refused(error));
+        Self { run: None, permit: Permit::default(), protocol, before }
     }
 }
 
-impl<S, Req, P> Future for ResponseFuture<S, Req, P>
+impl<S, Req, P, R> Future for ResponseFuture<S, Req, P, R>
 where
-    S: Service<Req> + Clone,
-    S::Error: Into<BoxError>,
-    P: Follow<S::Response>,
+    S: Service<Req>,
+    P: Classify<S::Response> + Follow<S::Response>,
+    R: Runner<S, Req>,
 {
     type Output = Result<P::Response<Permit>, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let step = match state.as_mut().project() {
-                StateProj::Running { call, .. } => Step::Answered(ready!(call.poll(cx))),
-                StateProj::Waiting(waiting) => match ready!(waiting.wait.poll(cx)) {
-                    Ok(permit) => Step::Admitted(permit),
-                    Err(rejection) => Step::Refused(rejection),
-                },
-                StateProj::Refused(_) | StateProj::Done => Step::None,
-            };
-            // The inner future is dropped here, before the place is given away.
-            match (state.as_mut().project_replace(State::Done), step) {
-                (StateOwned::Running { permit, protocol, .. }, Step::Answered(Ok(response))) => {
-                    return Poll::Ready(Ok(protocol.follow(response, permit)));
-                }
-                (StateOwned::Running { .. }, Step::Answered(Err(error))) => {
-                    return Poll::Ready(Err(error.into()));
-                }
-                (StateOwned::Waiting(waiting), Step::Admitted(permit)) => {
-                    let Waiting { mut service, request, protocol, .. } = *waiting;
-                    state.set(State::running(&mut service, request, permit, protocol));
-                }
-                (StateOwned::Waiting(_), Step::Refused(rejection))
-                | (StateOwned::Refused(rejection), _) => {
-                    return Poll::Ready(Err(rejection.into()));
-                }
-                _ => panic!("ResponseFuture polled after it completed"),
-            }
+        let mut this = self.project();
+        if this.run.is_none() {
+            let (run, permit) = ready!(begin(this.before, cx))?;
+            *this.permit = permit;
+            this.run.set(Some(run));
         }
+        let run = this.run.as_mut().as_pin_mut().expect("it was there or has just begun");
+        let answer = ready!(R::poll(run, cx, this.permit));
+        this.run.set(None);
+        let mut failed = None;
+        if this.permit.is_measured() {
+            let judged = this.protocol.classify(answer.as_ref()).outcome;
+            // A good response is often not over with its head.
+            failed = (answer.is_err() || judged != Outcome::Success).then_some(judged);
+        }
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                this.permit.settle(failed.unwrap_or(Outcome::Neutral));
+                return Poll::Ready(Err(error));
+            }
+        };
+        match (this.protocol.over(&response), failed) {
+            (Some(outcome), failed) => this.permit.settle(failed.unwrap_or(outcome)),
+            (None, Some(failed)) => this.permit.judge(failed),
+            (None, None) => {}
+        }
+        Poll::Ready(Ok(this.protocol.follow(response, this.permit.take())))
     }
 }
 
-impl<S: Service<Req>, Req, P> fmt::Debug for ResponseFuture<S, Req, P> {
+/// Waits for what comes before a call, and begins it then.
+#[cold]
+fn begin<S, Req, R>(
+    before: &mut Option<Before<S, Req, R>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(R::Run, Permit), BoxError>>
+where
+    S: Service<Req>,
+    R: Runner<S, Req>,
+{
+    let admitted = match before {
+        Some(Before::Waiting(waiting)) => ready!(waiting.wait.poll(cx)).map_err(Some),
+        Some(Before::Refused(_)) | None => Err(None),
+    };
+    match (before.take(), admitted) {
+        (Some(Before::Waiting(waiting)), Ok(mut permit)) => {
+            let Waiting { mut service, request, runner, .. } = *waiting;
+            let run = runner.start(&mut service, request, &mut permit);
+            Poll::Ready(Ok((run, permit)))
+        }
+        (Some(Before::Waiting(_)), Err(Some(rejection))) => Poll::Ready(Err(rejection.into())),
+        (Some(Before::Refused(error)), _) => Poll::Ready(Err(error)),
+        _ => panic!("ResponseFuture polled after it completed"),
+    }
+}
+
+impl<S: Service<Req>, Req, P, R: Runner<S, Req>> fmt::Debug for ResponseFuture<S, Req, P, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -2,65 +2,88 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::layer::Shared;
+use buttress_core::ConfigError;
 
-/// Shows what a bulkhead is doing; made by [`BulkheadLayer::handle`](crate::BulkheadLayer::handle).
+use crate::{BulkheadSnapshot, counts::MOST, shared::Shared};
+
+/// A bulkhead, or one of its compartments, in an operator's hand.
 ///
-/// Clones show the same bulkhead. Under concurrency every figure is of the moment it was read.
+/// Clones hold the same one.
+///
+/// ```
+/// use buttress_bulkhead::BulkheadLayer;
+///
+/// # fn main() -> Result<(), buttress_core::ConfigError> {
+/// let layer = BulkheadLayer::new(10)?;
+/// let handle = layer.handle();
+/// handle.set_limit(4)?; // the dependency runs on fewer machines
+/// assert_eq!(handle.limit(), 4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct BulkheadHandle {
     shared: Arc<Shared>,
 }
 
-/// The figures of a bulkhead at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BulkheadSnapshot {
-    /// The most calls at once.
-    pub limit: usize,
-    /// The places that are taken; see [`BulkheadHandle::in_flight`].
-    pub in_flight: usize,
-    /// The calls that wait for a place; see [`BulkheadHandle::queued`].
-    pub queued: usize,
-    /// The calls that were refused since the layer was made, at the door or after a wait.
-    pub rejected: u64,
-}
-
 impl BulkheadHandle {
+    #[inline]
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
 
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The name in errors and events: that of the layer, and for one of many compartments its own.
+    pub fn name(&self) -> &str {
+        self.shared.reporter().name()
+    }
+
     /// The most calls at once.
     pub fn limit(&self) -> usize {
-        self.shared.places.limit()
+        self.shared.places.figures().limit
     }
 
-    /// The places that are taken: by calls until their responses are over, and by those that
-    /// have just been given one and not yet been polled.
+    /// The places that are taken; see [`BulkheadSnapshot::in_flight`].
     pub fn in_flight(&self) -> usize {
-        self.shared.places.in_flight()
+        self.shared.places.figures().in_flight
     }
 
-    /// The calls that wait for a place. One that has been given a place leaves the queue when it
-    /// is next polled.
+    /// The calls that wait for a place; see [`BulkheadSnapshot::queued`].
     pub fn queued(&self) -> usize {
-        self.shared.places.queued()
+        self.shared.places.figures().queued
     }
 
-    /// All figures.
+    /// All figures. Limit, calls in flight, queued and admitted are of one moment.
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        BulkheadSnapshot {
-            limit: self.limit(),
-            in_flight: self.in_flight(),
-            queued: self.queued(),
-            rejected: self.shared.rejected(),
-        }
+        self.shared.snapshot()
+    }
+
+    /// Lets this many calls pass at once from now on, from 1 to 1,000,000, in place of the limit that
+    /// there was; one that [learned](crate::Limit) learns no more.
+    ///
+    /// No call in flight is touched, and this does not wait: after it shrank, places that come back are
+    /// free again only when there are fewer in flight. When it grows, those who wait are let in. The
+    /// bound on the queue stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the limit is outside its range; the former holds then.
+    pub fn set_limit(&self, limit: usize) -> Result<(), ConfigError> {
+        ConfigError::check_count("limit", limit, MOST)?;
+        self.shared.set_limit(limit);
+        Ok(())
     }
 }
 
 impl fmt::Debug for BulkheadHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BulkheadHandle").field(&self.snapshot()).finish()
+        f.debug_struct("BulkheadHandle")
+            .field("name", &self.name())
+            .field("snapshot", &self.snapshot())
+            .finish()
     }
 }

@@ -70,15 +70,45 @@
 //! ([`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded)). What goes well is
 //! shown by the [`BulkheadHandle`].
 
+mod builder;
+mod compartment;
+mod compartments;
+mod counts;
 mod future;
 mod handle;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod layer;
+mod limit;
+mod line;
+mod named;
+mod on_runtime;
+mod pace;
+mod permit;
 mod places;
+mod readiness;
+mod runner;
 mod service;
+mod settings;
+mod shared;
+mod snapshot;
+mod turn;
 mod wait;
+mod waits;
 
+pub use builder::BulkheadLayerBuilder;
+pub use compartment::Compartment;
+pub use compartments::{Compartments, OneCompartment};
 pub use future::ResponseFuture;
-pub use handle::{BulkheadHandle, BulkheadSnapshot};
-pub use layer::{BulkheadLayer, BulkheadLayerBuilder};
-pub use places::Permit;
+pub use handle::BulkheadHandle;
+#[cfg(feature = "keyed")]
+pub use keyed::{ByKey, CompartmentPerKey, KeyedBulkheadHandle};
+pub use layer::BulkheadLayer;
+pub use limit::{Fixed, Limit, Sample};
+pub use named::{CompartmentsBuilder, CompartmentsHandle, NamedCompartments};
+pub use on_runtime::{Elsewhere, OnRuntime, RunOnRuntime};
+pub use permit::Permit;
+pub use runner::{InPlace, Runner};
 pub use service::Bulkhead;
+pub use snapshot::{BulkheadSnapshot, Rejected};
+pub use waits::WaitTimes;

@@ -1,129 +1,157 @@
 //! The places of a bulkhead, and the queue for them.
 
-use std::{
-    fmt,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{mem, sync::PoisonError, task::Waker};
+
+#[cfg(all(test, loom))]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(all(test, loom)))]
+use std::sync::{Mutex, MutexGuard};
+
+use crate::{
+    counts::{Counts, Figures, NotQueued},
+    line::Line,
 };
 
-use buttress_core::{End, Follower};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::unconstrained,
-};
-
-/// The most places that a bulkhead can have.
-pub(crate) const MOST: usize = Semaphore::MAX_PERMITS;
-
-/// So many calls at once, and so many that wait for one of them to end.
+/// So many calls at once, and those that wait for one of them to end.
+///
+/// tokio's semaphore is not used: its permits can not be taken back while they are out, as a limit
+/// that shrinks must, and neither its queue nor what is in flight can be counted exactly. As long as
+/// nobody waits there is no lock. Wakers are foreign code, and never run under the lock.
+#[derive(Debug)]
 pub(crate) struct Places {
-    limit: usize,
-    free: Arc<Semaphore>,
-    queue: Arc<Queue>,
+    // First in whatever holds the places, next to its reference count: a call writes both.
+    counts: Counts,
+    line: Mutex<Line>,
 }
 
+/// What came of asking for a place and being ready to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// There was one.
+    Entered,
+    /// This one waits.
+    Queued(Waiter),
+    /// As many wait as may.
+    Full(Figures),
+}
+
+/// One who waits, or was given a place and has not taken it yet.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Waiter(usize);
+
 impl Places {
-    /// `limit` free places, from 1 to [`MOST`], and an empty queue for `max_queue` calls.
-    pub(crate) fn new(limit: usize, max_queue: usize) -> Self {
-        let queue = Queue { max: max_queue, waiting: AtomicUsize::new(0) };
-        Self { limit, free: Arc::new(Semaphore::new(limit)), queue: Arc::new(queue) }
+    /// `limit` free places, from 1 to [`MOST`](crate::counts::MOST).
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { counts: Counts::new(limit), line: Mutex::new(Line::new()) }
+    }
+
+    /// All counts, of one moment.
+    pub(crate) fn figures(&self) -> Figures {
+        self.counts.figures()
     }
 
     /// Takes a place if one is free and nobody waits for it.
-    pub(crate) fn try_enter(&self) -> Option<Permit> {
-        // A place that is given back goes to who waits for it and is never free in between, so
-        // there is no need to look at the queue here.
-        Arc::clone(&self.free).try_acquire_owned().ok().map(Permit)
+    #[inline]
+    pub(crate) fn try_enter(&self) -> bool {
+        self.counts.try_enter()
     }
 
-    /// Joins the queue at its end if there is room in it.
-    ///
-    /// The turn stands in the queue from its first poll on.
-    pub(crate) fn try_queue(&self) -> Option<Turn> {
-        let in_line = self.queue.join()?;
-        let free = Arc::clone(&self.free);
-        // Unconstrained: a task that has used up its turn on the runtime must queue all the same,
-        // or one that came later would be before it.
-        Some(Turn(Box::pin(unconstrained(async move {
-            let place = free.acquire_owned().await.expect("nobody closes the semaphore");
-            drop(in_line);
-            Permit(place)
-        }))))
+    /// Takes a place, or else stands at the end of the queue, if no more than `max_queue` wait then.
+    pub(crate) fn enter_or_queue(&self, max_queue: usize) -> Joined {
+        let mut line = self.line();
+        loop {
+            match self.counts.try_queue(max_queue) {
+                Ok(()) => return Joined::Queued(Waiter(line.join())),
+                Err(NotQueued::Full(figures)) => return Joined::Full(figures),
+                Err(NotQueued::Room) if self.counts.try_enter() => return Joined::Entered,
+                Err(NotQueued::Room) => {}
+            }
+        }
     }
 
-    /// The most calls at once.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+    /// Whether this one has been given a place, which is his from now on; else this wakes him when he
+    /// is. Not to be asked again once he has.
+    pub(crate) fn is_served(&self, waiter: Waiter, waker: &Waker) -> bool {
+        // Cloned, and the former one dropped, while the lock is not held.
+        let waker = waker.clone();
+        let mut line = self.line();
+        let (served, _former) = if line.is_served(waiter.0) {
+            (true, line.leave(waiter.0))
+        } else {
+            (false, line.wake_by(waiter.0, waker))
+        };
+        drop(line);
+        served
     }
 
-    /// The most calls that wait.
-    pub(crate) fn max_queue(&self) -> usize {
-        self.queue.max
+    /// Leaves the queue; a place that he was given and did not take goes to the next.
+    pub(crate) fn quit(&self, waiter: Waiter) {
+        let mut line = self.line();
+        let served = line.is_served(waiter.0);
+        let _waker = line.leave(waiter.0);
+        if !served {
+            self.counts.quit_queue();
+        }
+        drop(line);
+        if served {
+            self.leave();
+        }
     }
 
-    /// The places that are taken.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.limit - self.free.available_permits()
+    /// Gives a place back.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        if self.counts.leave() {
+            self.serve();
+        }
     }
 
-    /// The calls that wait.
-    pub(crate) fn queued(&self) -> usize {
-        self.queue.waiting.load(Ordering::Relaxed)
+    /// Has so many places from now on. No call in flight is touched: if there are fewer than are
+    /// taken, those that are given back are free only when there are fewer in flight.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        let line = self.line();
+        self.counts.set_limit(limit);
+        drop(line);
+        self.serve();
+    }
+
+    /// Gives the free places to those who wait.
+    #[cold]
+    fn serve(&self) {
+        while let Some(waker) = self.serve_one() {
+            let rest = Rest(self);
+            waker.wake();
+            mem::forget(rest);
+        }
+    }
+
+    /// Gives a free place to the first who waits; answers who is to be woken for it.
+    fn serve_one(&self) -> Option<Waker> {
+        let mut line = self.line();
+        // In this order: as long as somebody waits, nobody else comes in.
+        if line.is_empty() || !self.counts.try_enter_from_queue() {
+            return None;
+        }
+        self.counts.quit_queue();
+        line.serve()
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // No foreign code runs under it, so nothing there panics half-way.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts who waits. The order they wait in is the semaphore's.
-struct Queue {
-    max: usize,
-    waiting: AtomicUsize,
-}
+/// Dropped only by a waker that panics: those behind him are served all the same.
+struct Rest<'a>(&'a Places);
 
-impl Queue {
-    fn join(self: &Arc<Self>) -> Option<InLine> {
-        // Relaxed, here and below: the count guards nothing but itself.
-        let one_more = |waiting| (waiting < self.max).then_some(waiting + 1);
-        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(InLine(Arc::clone(self)))
-    }
-}
-
-/// A place in the queue, given back when it is dropped.
-struct InLine(Arc<Queue>);
-
-impl Drop for InLine {
+impl Drop for Rest<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The turn of a call that waits. Dropped, it leaves the queue; a place that it was given and
-/// did not take goes to the next.
-pub(crate) struct Turn(Pin<Box<dyn Future<Output = Permit> + Send + Sync>>);
-
-impl Turn {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Permit> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-/// A place of the bulkhead, given back when it is dropped.
-///
-/// Under a protocol that follows bodies it travels in the response and is given back when the
-/// response is over.
-pub struct Permit(
-    #[expect(dead_code, reason = "held for the sake of its drop")] OwnedSemaphorePermit,
-);
-
-impl Follower for Permit {
-    fn ended(self, _end: End<'_>) {}
-}
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
+        self.0.serve();
     }
 }

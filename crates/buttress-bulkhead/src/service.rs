@@ -2,32 +2,40 @@
 
 use std::{
     fmt,
-    sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Deadline, Follow, Plain, RejectionKind};
+use buttress_core::{BoxError, Classify, Deadline, Follow, Plain};
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    Permit, ResponseFuture,
-    layer::Shared,
+    BulkheadHandle, Compartments, InPlace, OneCompartment, Permit, ResponseFuture, Runner,
+    readiness::{Claimed, Readiness},
+    turn::{Asked, Turn},
     wait::{Patience, Wait},
 };
 
 /// A service with a bounded number of calls at once; made by
 /// [`BulkheadLayer`](crate::BulkheadLayer).
 #[derive(Clone)]
-pub struct Bulkhead<S, P = Plain> {
+pub struct Bulkhead<S, P = Plain, C = OneCompartment, R = InPlace> {
     inner: S,
-    shared: Arc<Shared>,
+    compartments: C,
     protocol: P,
+    runner: R,
+    readiness: Readiness,
 }
 
-impl<S, P> Bulkhead<S, P> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P) -> Self {
-        Self { inner, shared, protocol }
+impl<S, P, C, R> Bulkhead<S, P, C, R> {
+    pub(crate) fn new(
+        inner: S,
+        compartments: C,
+        protocol: P,
+        runner: R,
+        readiness: Readiness,
+    ) -> Self {
+        Self { inner, compartments, protocol, runner, readiness }
     }
 
     /// The inner service.
@@ -46,68 +54,92 @@ impl<S, P> Bulkhead<S, P> {
     }
 }
 
-impl<S, P: Clone> Bulkhead<S, P> {
+impl<S, P: Clone, C, R: Clone> Bulkhead<S, P, C, R> {
     /// The call that found no free place: it waits for one, or is refused.
     #[cold]
-    fn call_later<Req>(&mut self, request: Req) -> ResponseFuture<S, Req, P>
+    fn call_later<Req>(
+        &mut self,
+        bulkhead: &BulkheadHandle,
+        request: Req,
+    ) -> ResponseFuture<S, Req, P, R>
     where
         S: Service<Req> + Clone,
+        R: Runner<S, Req>,
     {
-        let shared = &self.shared;
-        if shared.max_wait.is_zero() {
-            return ResponseFuture::refused(shared.reject_as_full());
+        let (shared, protocol) = (bulkhead.shared(), self.protocol.clone());
+        let max_wait = shared.settings().max_wait;
+        if max_wait.is_zero() {
+            let rejection = shared.reject_as_full(shared.places.figures());
+            return ResponseFuture::refused(rejection.into(), protocol);
         }
         let now = Instant::now();
-        let patience = Patience::new(shared.max_wait, Deadline::current(), now);
+        let patience = Patience::new(max_wait, Deadline::current(), now);
         if patience.is_pointless_at(now) {
-            let kind = RejectionKind::DeadlineExceeded { called: false };
-            return ResponseFuture::refused(shared.reject(kind));
+            return ResponseFuture::refused(shared.reject_as_pointless().into(), protocol);
         }
-        let Some(mut turn) = shared.places.try_queue() else {
-            return ResponseFuture::refused(shared.reject_as_full());
-        };
-        let protocol = self.protocol.clone();
-        // Polled once on the spot, so that calls queue in the order they are made and not in the
-        // order their futures are first polled; the real waker comes with that poll.
-        match turn.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(permit) => {
-                ResponseFuture::running(&mut self.inner, request, permit, protocol)
+        match Turn::ask(bulkhead, now) {
+            Asked::Admitted(permit) => {
+                ResponseFuture::running(&self.runner, &mut self.inner, request, permit, protocol)
             }
-            Poll::Pending => {
-                let wait = Wait::new(turn, patience, Arc::clone(shared));
-                ResponseFuture::waiting(wait, self.inner.clone(), request, protocol)
+            Asked::Waiting(turn) => {
+                let (wait, service) = (Wait::new(turn, patience), self.inner.clone());
+                ResponseFuture::waiting(wait, self.runner.clone(), service, request, protocol)
+            }
+            Asked::Full(figures) => {
+                ResponseFuture::refused(shared.reject_as_full(figures).into(), protocol)
             }
         }
     }
 }
 
-impl<S, Req, P> Service<Req> for Bulkhead<S, P>
+impl<S, Req, P, C, R> Service<Req> for Bulkhead<S, P, C, R>
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
-    P: Follow<S::Response> + Clone,
+    P: Classify<S::Response> + Follow<S::Response> + Clone,
+    C: Compartments<Req>,
+    R: Runner<S, Req> + Clone,
 {
     type Response = P::Response<Permit>;
     type Error = BoxError;
-    type Future = ResponseFuture<S, Req, P>;
+    type Future = ResponseFuture<S, Req, P, R>;
 
-    /// Always ready: the place is taken inside the call, and the inner service's readiness is
-    /// claimed once there is one.
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
+    /// Always ready, unless [told otherwise](crate::BulkheadLayerBuilder::backpressure): the place
+    /// is taken inside the call, and the inner service's readiness is claimed once there is one.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let Some(permit) = self.shared.places.try_enter() else { return self.call_later(request) };
-        ResponseFuture::running(&mut self.inner, request, permit, self.protocol.clone())
+        let permit = match self.readiness.take() {
+            None => {
+                let bulkhead = match self.compartments.compartment(&request) {
+                    Ok(bulkhead) => bulkhead,
+                    Err(unknown) => {
+                        return ResponseFuture::refused(unknown, self.protocol.clone());
+                    }
+                };
+                match Permit::try_enter(bulkhead) {
+                    Ok(permit) => permit,
+                    Err(bulkhead) => return self.call_later(&bulkhead, request),
+                }
+            }
+            Some(Claimed::Place(permit)) => permit,
+            Some(Claimed::Error(error)) => {
+                return ResponseFuture::refused(error, self.protocol.clone());
+            }
+        };
+        let protocol = self.protocol.clone();
+        ResponseFuture::running(&self.runner, &mut self.inner, request, permit, protocol)
     }
 }
 
-impl<S: fmt::Debug, P> fmt::Debug for Bulkhead<S, P> {
+impl<S: fmt::Debug, P, C: fmt::Debug, R> fmt::Debug for Bulkhead<S, P, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead")
             .field("inner", &self.inner)
-            .field("layer", &self.shared)
+            .field("layer", &self.compartments)
             .finish_non_exhaustive()
     }
 }

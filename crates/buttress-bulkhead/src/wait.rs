@@ -2,23 +2,18 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use buttress_core::{Deadline, Rejection, RejectionKind};
+use buttress_core::{Deadline, Rejection};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{
-    layer::Shared,
-    places::{Permit, Turn},
-};
+use crate::{Permit, turn::Turn};
 
 /// The patience of one call that found no free place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience {
-    since: Instant,
     // None: as long as the deadline allows.
     own: Option<Deadline>,
     ambient: Option<Deadline>,
@@ -29,7 +24,7 @@ impl Patience {
     /// ambient deadline.
     pub(crate) fn new(max_wait: Duration, ambient: Option<Deadline>, now: Instant) -> Self {
         let own = (max_wait != Duration::MAX).then(|| Deadline::after_instant(now, max_wait));
-        Self { since: now, own, ambient }
+        Self { own, ambient }
     }
 
     /// Whether nobody waits for the answer any more.
@@ -42,44 +37,37 @@ impl Patience {
         Deadline::sooner(self.own, self.ambient)
     }
 
-    /// What to say when it has ended, at `now`, without a place among `limit`.
-    fn ended_at(&self, now: Instant, limit: usize) -> RejectionKind {
-        if self.own.is_some() && self.until() == self.own {
-            let waited = now.saturating_duration_since(self.since);
-            return RejectionKind::QueueTimeout { limit, waited };
-        }
-        RejectionKind::DeadlineExceeded { called: false }
+    /// Whether what ends it is its own limit.
+    fn is_own(&self) -> bool {
+        self.own.is_some() && self.until() == self.own
     }
 }
 
 /// One call's wait for its turn.
 pub(crate) struct Wait {
-    // None once it is over.
-    turn: Option<Turn>,
+    turn: Turn,
     patience: Patience,
     // Made when the first poll found no place.
     timer: Option<Pin<Box<Sleep>>>,
-    shared: Arc<Shared>,
 }
 
 impl Wait {
-    pub(crate) fn new(turn: Turn, patience: Patience, shared: Arc<Shared>) -> Self {
-        Self { turn: Some(turn), patience, timer: None, shared }
+    pub(crate) fn new(turn: Turn, patience: Patience) -> Self {
+        Self { turn, patience, timer: None }
     }
 
+    /// Not to be polled again once it is ready: whoever waits is to drop it then, and so leaves the
+    /// queue.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Rejection>> {
-        let Some(turn) = &mut self.turn else { return Poll::Pending };
         // The turn before the timer: a place that is there in the same poll wins.
-        if let Poll::Ready(permit) = turn.poll(cx) {
-            self.turn = None;
+        if let Poll::Ready(permit) = self.turn.poll(cx) {
             if !self.patience.is_pointless_at(Instant::now()) {
                 return Poll::Ready(Ok(permit));
             }
             // The dependency would work for nobody, and whoever cuts the call would blame it for
             // the time that was spent here.
             drop(permit);
-            let kind = RejectionKind::DeadlineExceeded { called: false };
-            return Poll::Ready(Err(self.shared.reject(kind)));
+            return Poll::Ready(Err(self.turn.bulkhead().shared().reject_as_pointless()));
         }
         let Some(until) = self.patience.until() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.instant())));
@@ -88,9 +76,14 @@ impl Wait {
         if timer.as_mut().poll(cx).is_pending() && !self.patience.is_pointless_at(Instant::now()) {
             return Poll::Pending;
         }
-        self.turn = None;
-        let kind = self.patience.ended_at(Instant::now(), self.shared.places.limit());
-        Poll::Ready(Err(self.shared.reject(kind)))
+        // He leaves before it is said: none who hears of it is to find him waiting still.
+        self.turn.leave();
+        let shared = self.turn.bulkhead().shared();
+        Poll::Ready(Err(if self.patience.is_own() {
+            shared.reject_as_late(self.turn.since().elapsed())
+        } else {
+            shared.reject_as_pointless()
+        }))
     }
 }
 
@@ -113,14 +106,9 @@ mod tests {
             let own = (!forever).then(|| Deadline::after_instant(now, max_wait));
             prop_assert_eq!(patience.until(), Deadline::sooner(own, ambient));
             let Some(until) = patience.until() else { return Ok(()) };
-            let kind = patience.ended_at(until.instant(), 3);
-            if own.is_some_and(|own| ambient.is_none_or(|ambient| own <= ambient)) {
-                let waited = until.instant() - now;
-                prop_assert_eq!(kind, RejectionKind::QueueTimeout { limit: 3, waited });
-            } else {
-                prop_assert_eq!(kind, RejectionKind::DeadlineExceeded { called: false });
-                prop_assert!(patience.is_pointless_at(until.instant()));
-            }
+            let own = own.is_some_and(|own| ambient.is_none_or(|ambient| own <= ambient));
+            prop_assert_eq!(patience.is_own(), own);
+            prop_assert!(own || patience.is_pointless_at(until.instant()));
         }
     }
 }

@@ -263,11 +263,14 @@ async fn says_once_what_it_refused_and_counts_it() {
         [
             "bulkhead payment: rejected: full, 1 of 1 places taken and 2 waiting",
             "bulkhead payment: rejected: the deadline had passed before the call",
-            "bulkhead payment: rejected: none of 1 places became free in 1.0s",
+            "bulkhead payment: rejected: no place became free in 1.0s, 1 of 1 taken and 0 waiting",
         ]
     );
     let snapshot = layer.handle().snapshot();
-    assert_eq!((snapshot.in_flight, snapshot.queued, snapshot.rejected), (1, 0, 3));
+    assert_eq!((snapshot.in_flight, snapshot.queued, snapshot.admitted), (1, 0, 1));
+    let rejected = snapshot.rejected;
+    assert_eq!((rejected.full, rejected.queue_timeout, rejected.deadline_exceeded), (1, 1, 1));
+    assert_eq!(rejected.total(), 3);
     assert_eq!(handle.calls(), 1);
 }
 

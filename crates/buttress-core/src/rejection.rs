@@ -69,6 +69,10 @@ pub enum RejectionKind {
     QueueTimeout {
         /// The most calls at once.
         limit: usize,
+        /// The calls in flight when this one gave up.
+        in_flight: usize,
+        /// The calls that went on waiting.
+        queued: usize,
         /// How long this call waited.
         waited: Duration,
     },
@@ -77,6 +81,10 @@ pub enum RejectionKind {
         /// The name that was asked for.
         compartment: Arc<str>,
     },
+    /// The call panicked on the runtime that it was given to.
+    Panicked,
+    /// The runtime that the call was given to has shut down, before its end or its beginning.
+    RuntimeShutDown,
     /// A fault that a chaos layer was asked to inject.
     Injected,
 }
@@ -157,6 +165,8 @@ impl Rejection {
             self.kind,
             RejectionKind::TimedOut { .. }
                 | RejectionKind::DeadlineExceeded { called: true }
+                | RejectionKind::Panicked
+                | RejectionKind::RuntimeShutDown
                 | RejectionKind::Injected
         )
     }
@@ -203,11 +213,17 @@ impl fmt::Display for RejectionKind {
             Self::BulkheadFull { limit, in_flight, queued } => {
                 write!(f, "full, {in_flight} of {limit} places taken and {queued} waiting")
             }
-            Self::QueueTimeout { limit, waited } => {
-                write!(f, "none of {limit} places became free in {waited:.1?}")
-            }
+            Self::QueueTimeout { limit, in_flight, queued, waited } => write!(
+                f,
+                "no place became free in {waited:.1?}, {in_flight} of {limit} taken and {queued} \
+                 waiting"
+            ),
             Self::UnknownCompartment { compartment } => {
                 write!(f, "no compartment is called `{compartment}`")
+            }
+            Self::Panicked => f.write_str("the call panicked on the runtime it was given to"),
+            Self::RuntimeShutDown => {
+                f.write_str("the runtime that the call was given to has shut down")
             }
             Self::Injected => f.write_str("fault injected on purpose"),
         }

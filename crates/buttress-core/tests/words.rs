@@ -15,7 +15,7 @@ fn rejection(kind: RejectionKind) -> Rejection {
     Rejection::new("layer", Arc::from("name"), kind)
 }
 
-fn kinds() -> [(RejectionKind, Judgement); 8] {
+fn kinds() -> [(RejectionKind, Judgement); 10] {
     let second = Duration::from_secs(1);
     let cut = RejectionKind::TimedOut { phase: Phase::Overall, limit: second };
     [
@@ -24,8 +24,13 @@ fn kinds() -> [(RejectionKind, Judgement); 8] {
         (RejectionKind::DeadlineExceeded { called: false }, Judgement::NEUTRAL),
         (RejectionKind::CircuitOpen { why: Trip::ConsecutiveFailures(5) }, Judgement::NEUTRAL),
         (RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 }, Judgement::NEUTRAL),
-        (RejectionKind::QueueTimeout { limit: 1, waited: second }, Judgement::NEUTRAL),
+        (
+            RejectionKind::QueueTimeout { limit: 1, in_flight: 1, queued: 0, waited: second },
+            Judgement::NEUTRAL,
+        ),
         (RejectionKind::UnknownCompartment { compartment: "x".into() }, Judgement::NEUTRAL),
+        (RejectionKind::Panicked, Judgement::FAILURE),
+        (RejectionKind::RuntimeShutDown, Judgement::FAILURE),
         (RejectionKind::Injected, Judgement::FAILURE),
     ]
 }

@@ -71,7 +71,12 @@ mod tests {
             why: Trip::ConsecutiveFailures(5)
         })));
         assert!(steps_in(rejection(full())));
-        assert!(steps_in(rejection(RejectionKind::QueueTimeout { limit: 1, waited: limit })));
+        assert!(steps_in(rejection(RejectionKind::QueueTimeout {
+            limit: 1,
+            in_flight: 1,
+            queued: 0,
+            waited: limit
+        })));
         assert!(steps_in(io::Error::other(rejection(full()))), "wrapped by foreign code");
     }
 

@@ -65,7 +65,15 @@ async fn each_rejection_its_response() {
             Some("1"),
         ),
         (
-            || rejection(RejectionKind::QueueTimeout { limit: 1, waited: Duration::ZERO }).into(),
+            || {
+                rejection(RejectionKind::QueueTimeout {
+                    limit: 1,
+                    in_flight: 1,
+                    queued: 0,
+                    waited: Duration::ZERO,
+                })
+                .into()
+            },
             503,
             Some("1"),
         ),

@@ -76,7 +76,17 @@ async fn each_rejection_its_status() {
             || rejection(RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 }),
             UNAVAILABLE,
         ),
-        (|| rejection(RejectionKind::QueueTimeout { limit: 1, waited: SECOND }), UNAVAILABLE),
+        (
+            || {
+                rejection(RejectionKind::QueueTimeout {
+                    limit: 1,
+                    in_flight: 1,
+                    queued: 0,
+                    waited: SECOND,
+                })
+            },
+            UNAVAILABLE,
+        ),
         (|| rejection(RejectionKind::Injected), UNAVAILABLE),
         (|| rejection(RejectionKind::UnknownCompartment { compartment: "x".into() }), INTERNAL),
         (|| "connection refused by 10.1.2.3".into(), UNAVAILABLE),

@@ -94,7 +94,7 @@ pub mod prelude {
     #[cfg(feature = "breaker")]
     pub use buttress_breaker::{BreakerHandle, BreakerLayer, Window};
     #[cfg(feature = "bulkhead")]
-    pub use buttress_bulkhead::{BulkheadHandle, BulkheadLayer};
+    pub use buttress_bulkhead::{BulkheadHandle, BulkheadLayer, Compartment};
     #[cfg(feature = "chaos")]
     pub use buttress_chaos::{ChaosHandle, ChaosLayer, Faults};
     #[cfg(feature = "fallback")]

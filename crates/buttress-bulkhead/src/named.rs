@@ -1,0 +1,280 @@
+//! Several compartments, each with a name.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use buttress_core::{BoxError, ConfigError, Observer, Plain, RejectionKind, Reporter};
+use tokio::runtime::Handle;
+
+use crate::{
+    BulkheadHandle, BulkheadLayer, Compartment, Compartments, InPlace, OnRuntime,
+    compartments::Sealed,
+    settings::Complete,
+    shared::{LAYER, Shared},
+};
+
+/// Builds a [`BulkheadLayer`] with several compartments; made by [`BulkheadLayer::compartments`].
+pub struct CompartmentsBuilder<P, F, R = InPlace> {
+    compartments: Vec<Compartment>,
+    default: Option<Compartment>,
+    name: F,
+    reporter: Reporter,
+    protocol: P,
+    runner: R,
+}
+
+/// One compartment for each of a set of names.
+pub struct NamedCompartments<F> {
+    named: Arc<Named>,
+    name: F,
+}
+
+/// The compartments of a layer, in an operator's hand.
+#[derive(Clone)]
+pub struct CompartmentsHandle {
+    named: Arc<Named>,
+}
+
+struct Named {
+    // By name, in this order.
+    compartments: Box<[(Arc<str>, BulkheadHandle)]>,
+    default: Option<BulkheadHandle>,
+    unknown: AtomicU64,
+    reporter: Reporter,
+}
+
+impl<F> CompartmentsBuilder<Plain, F> {
+    pub(crate) fn new(name: F) -> Self {
+        Self {
+            compartments: Vec::new(),
+            default: None,
+            name,
+            reporter: Reporter::new(LAYER),
+            protocol: Plain,
+            runner: InPlace,
+        }
+    }
+}
+
+impl<P, F, R> CompartmentsBuilder<P, F, R> {
+    /// Adds this compartment, often as a pair of its name and how many calls it lets pass at once. At
+    /// least one is required.
+    pub fn compartment(mut self, compartment: impl Into<Compartment>) -> Self {
+        self.compartments.push(compartment.into());
+        self
+    }
+
+    /// Adds this compartment, and runs its calls on this runtime, each as a task of its own; see
+    /// [`BulkheadLayerBuilder::on_runtime`](crate::BulkheadLayerBuilder::on_runtime).
+    pub fn compartment_on_runtime(
+        mut self,
+        compartment: impl Into<Compartment>,
+        runtime: Handle,
+    ) -> CompartmentsBuilder<P, F, OnRuntime> {
+        let mut compartment = compartment.into();
+        compartment.run_on(runtime);
+        self.compartments.push(compartment);
+        let Self { compartments, default, name, reporter, protocol, runner: _ } = self;
+        CompartmentsBuilder { compartments, default, name, reporter, protocol, runner: OnRuntime }
+    }
+
+    /// Adds this compartment, and gives it all requests that name none of the others. Default: they
+    /// are refused, as [`UnknownCompartment`](RejectionKind::UnknownCompartment): a name that nobody
+    /// has thought of is a mistake, and would otherwise take places that are meant for others.
+    pub fn default_compartment(mut self, compartment: impl Into<Compartment>) -> Self {
+        self.default = Some(compartment.into());
+        self
+    }
+
+    /// Follows responses by this protocol, and judges them by it where a limit learns. Default:
+    /// [`Plain`].
+    pub fn protocol<Q>(self, protocol: Q) -> CompartmentsBuilder<Q, F, R> {
+        let Self { compartments, default, name, reporter, protocol: _, runner } = self;
+        CompartmentsBuilder { compartments, default, name, reporter, protocol, runner }
+    }
+
+    /// Names the layer. Default: `"bulkhead"`. Errors and events name the compartment as well, as
+    /// `bulkhead/payment`.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.reporter.set_name(name);
+        self
+    }
+
+    /// Tells this observer what happens. Default: [`Tracing`](buttress_core::Tracing).
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.reporter.set_observer(observer);
+        self
+    }
+
+    /// Builds the layer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if there is no compartment, two have the same name, or a setting of one is wrong,
+    /// as [for one alone](crate::BulkheadLayerBuilder::build).
+    pub fn build(self) -> Result<BulkheadLayer<P, NamedCompartments<F>, R>, ConfigError> {
+        let Self { compartments, default, name, reporter, protocol, runner } = self;
+        let mut complete = Vec::with_capacity(compartments.len() + 1);
+        for compartment in compartments {
+            complete.push(compartment.complete()?);
+        }
+        let default = default.map(Compartment::complete).transpose()?;
+        let named = Arc::new(Named::new(complete, default, reporter)?);
+        Ok(BulkheadLayer::with(NamedCompartments { named, name }, protocol, runner))
+    }
+}
+
+impl Named {
+    fn new(
+        mut compartments: Vec<(Arc<str>, Arc<Complete>)>,
+        default: Option<(Arc<str>, Arc<Complete>)>,
+        reporter: Reporter,
+    ) -> Result<Self, ConfigError> {
+        let default_name = default.as_ref().map(|(name, _)| Arc::clone(name));
+        compartments.extend(default);
+        if compartments.is_empty() {
+            return Err(ConfigError::new("compartment", "not set", "set at least once"));
+        }
+        compartments.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for pair in compartments.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                return Err(ConfigError::new("compartment", &pair[0].0, "a name of its own"));
+            }
+        }
+        let make = |(name, settings): (Arc<str>, Arc<Complete>)| {
+            let mut reporter = reporter.clone();
+            reporter.set_name(format!("{}/{name}", reporter.name()));
+            (name, BulkheadHandle::new(Arc::new(Shared::new(settings, reporter))))
+        };
+        let mut named = Self {
+            compartments: compartments.into_iter().map(make).collect(),
+            default: None,
+            unknown: AtomicU64::new(0),
+            reporter,
+        };
+        named.default = default_name.and_then(|name| named.get(&name).cloned());
+        Ok(named)
+    }
+
+    fn get(&self, name: &str) -> Option<&BulkheadHandle> {
+        let at = self.compartments.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        Some(&self.compartments[at].1)
+    }
+
+    #[cold]
+    fn reject_unknown(&self, name: &str) -> BoxError {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
+        let kind = RejectionKind::UnknownCompartment { compartment: Arc::from(name) };
+        self.reporter.reject(kind).into()
+    }
+}
+
+impl<P, F, R> BulkheadLayer<P, NamedCompartments<F>, R> {
+    /// The compartments, for whoever operates them.
+    pub fn handle(&self) -> CompartmentsHandle {
+        CompartmentsHandle { named: Arc::clone(&self.compartments.named) }
+    }
+}
+
+impl<P: Clone, F: Clone, R: Clone> BulkheadLayer<P, NamedCompartments<F>, R> {
+    /// A layer with the same compartments, name and observer, and with places of its own.
+    pub fn isolated(&self) -> Self {
+        let NamedCompartments { named, name } = &self.compartments;
+        let again = |handle: &BulkheadHandle| {
+            let shared = handle.shared();
+            let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
+            BulkheadHandle::new(Arc::new(Shared::new(settings, reporter)))
+        };
+        let compartments = named.compartments.iter();
+        let mut isolated = Named {
+            compartments: compartments.map(|(name, of)| (Arc::clone(name), again(of))).collect(),
+            default: None,
+            unknown: AtomicU64::new(0),
+            reporter: named.reporter.clone(),
+        };
+        let default = named.default.as_ref();
+        let is_default =
+            |of: &BulkheadHandle| default.is_some_and(|other| other.name() == of.name());
+        let mut all = isolated.compartments.iter().map(|(_, of)| of);
+        isolated.default = all.find(|of| is_default(of)).cloned();
+        let compartments = NamedCompartments { named: Arc::new(isolated), name: name.clone() };
+        Self::with(compartments, self.protocol.clone(), self.runner.clone())
+    }
+}
+
+impl<Req, F> Compartments<Req> for NamedCompartments<F>
+where
+    F: Fn(&Req) -> &str,
+{
+    #[inline]
+    fn compartment(&self, request: &Req) -> Result<BulkheadHandle, BoxError> {
+        let name = (self.name)(request);
+        let found = self.named.get(name).or(self.named.default.as_ref());
+        found.cloned().ok_or_else(|| self.named.reject_unknown(name))
+    }
+}
+
+impl<F> Sealed for NamedCompartments<F> {}
+
+impl CompartmentsHandle {
+    /// The names of the compartments, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.compartments.iter().map(|(name, _)| &**name)
+    }
+
+    /// The compartment of this name.
+    pub fn get(&self, name: &str) -> Option<&BulkheadHandle> {
+        self.named.get(name)
+    }
+
+    /// All compartments with their names, in the order of these.
+    pub fn handles(&self) -> impl Iterator<Item = (&str, &BulkheadHandle)> {
+        self.named.compartments.iter().map(|(name, handle)| (&**name, handle))
+    }
+
+    /// How many calls were refused, ever, because they named no compartment that there is.
+    pub fn unknown(&self) -> u64 {
+        self.named.unknown.load(Ordering::Relaxed)
+    }
+}
+
+impl<F: Clone> Clone for NamedCompartments<F> {
+    fn clone(&self) -> Self {
+        Self { named: Arc::clone(&self.named), name: self.name.clone() }
+    }
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.compartments.iter().map(|(name, of)| (name, of.shared())))
+            .finish()
+    }
+}
+
+impl<F> fmt::Debug for NamedCompartments<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.named.fmt(f)
+    }
+}
+
+impl fmt::Debug for CompartmentsHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.handles().map(|(name, of)| (name, of.snapshot()))).finish()
+    }
+}
+
+impl<P, F, R> fmt::Debug for CompartmentsBuilder<P, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompartmentsBuilder")
+            .field("name", self.reporter.name())
+            .field("compartments", &self.compartments)
+            .field("default", &self.default)
+            .finish_non_exhaustive()
+    }
+}

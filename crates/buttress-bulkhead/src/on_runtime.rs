@@ -1,0 +1,113 @@
+//! Calls that run on a runtime of their own.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use buttress_core::{BoxError, Deadline, ReadyCall};
+use pin_project::pin_project;
+use tokio::task::JoinHandle;
+use tower_service::Service;
+
+use crate::{
+    BulkheadHandle, InPlace, Permit,
+    runner::{Runner, Sealed},
+};
+
+/// Calls run on the runtime of their compartment, if it has one, and else in place.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct OnRuntime;
+
+/// A call that may run on another runtime.
+#[pin_project(project = RunProj)]
+pub enum RunOnRuntime<S: Service<Req>, Req> {
+    #[doc(hidden)]
+    InPlace(#[pin] ReadyCall<S, Req>),
+    #[doc(hidden)]
+    Elsewhere(Elsewhere<S::Response>),
+}
+
+/// A call that runs as a task; dropped, it is aborted.
+///
+/// The task has the permit: aborted, it gives it back when it has really ended, which is not before it
+/// next yields.
+pub struct Elsewhere<Res> {
+    task: JoinHandle<(Result<Res, BoxError>, Permit)>,
+    // For what is to be said of a call that is lost.
+    bulkhead: BulkheadHandle,
+}
+
+impl Sealed for OnRuntime {}
+
+impl<S, Req> Runner<S, Req> for OnRuntime
+where
+    S: Service<Req> + Clone + Send + 'static,
+    S::Response: Send + 'static,
+    S::Error: Into<BoxError> + Send,
+    S::Future: Send + 'static,
+    Req: Send + 'static,
+{
+    type Run = RunOnRuntime<S, Req>;
+
+    fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
+        let of = |bulkhead: &BulkheadHandle| {
+            Some((bulkhead.shared().runtime()?.clone(), bulkhead.clone()))
+        };
+        let Some((runtime, bulkhead)) = permit.bulkhead().and_then(of) else {
+            return RunOnRuntime::InPlace(InPlace.start(service, request, permit));
+        };
+        // The instance itself, for it may have claimed something in `poll_ready`.
+        let fresh = service.clone();
+        let service = mem::replace(service, fresh);
+        let permit = permit.take();
+        let call = async move {
+            // Dropped last: the place is given back when nothing of the call is left.
+            let permit = permit;
+            let mut service = service;
+            let answer = ReadyCall::start(&mut service, request).await;
+            (answer.map_err(Into::into), permit)
+        };
+        let task = runtime.spawn(Deadline::scoped(Deadline::current(), call));
+        RunOnRuntime::Elsewhere(Elsewhere { task, bulkhead })
+    }
+
+    fn poll(
+        run: Pin<&mut Self::Run>,
+        cx: &mut Context<'_>,
+        permit: &mut Permit,
+    ) -> Poll<Result<S::Response, BoxError>> {
+        match run.project() {
+            RunProj::InPlace(call) => InPlace::poll(call, cx, permit),
+            RunProj::Elsewhere(call) => {
+                Poll::Ready(match ready!(Pin::new(&mut call.task).poll(cx)) {
+                    Ok((answer, back)) => {
+                        *permit = back;
+                        answer
+                    }
+                    Err(lost) => Err(call.bulkhead.shared().reject_as_lost(lost).into()),
+                })
+            }
+        }
+    }
+}
+
+impl<Res> Drop for Elsewhere<Res> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<Res> fmt::Debug for Elsewhere<Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elsewhere").finish_non_exhaustive()
+    }
+}
+
+impl<S: Service<Req>, Req> fmt::Debug for RunOnRuntime<S, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOnRuntime").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! How fast places come back, as far as it can be told without a clock for each call.
+
+use std::{
+    sync::{
+        Mutex, TryLockError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Where nothing is known yet: most calls take no longer.
+const UNKNOWN: Duration = Duration::from_secs(1);
+
+/// The longest estimate: who is told to come back later than that would better ask again.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What is seen in a shorter time is chance.
+const SHORTEST_SPAN: Duration = Duration::from_millis(20);
+
+/// So long a span is measured before the next begins.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Nobody was refused for so long: places were free, and what came back then says nothing.
+const LULL: Duration = Duration::from_secs(5);
+
+/// Estimates how long it takes until a place is free, from how many calls left between refusals.
+///
+/// Calls that are let in do nothing for it: whoever is refused looks at how many have left since others
+/// were refused, for in that time all places were taken.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    // Nanoseconds between two that leave; 0 if that is not known.
+    between: AtomicU64,
+    marks: Mutex<Option<Marks>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    older: Mark,
+    newer: Mark,
+    last: Instant,
+}
+
+/// So many had left at that time.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Instant,
+    left: u64,
+}
+
+impl Pace {
+    pub(crate) const fn new() -> Self {
+        Self { between: AtomicU64::new(0), marks: Mutex::new(None) }
+    }
+
+    /// How long it takes, as seen by one who is refused now, when so many have left ever, until those
+    /// who wait and he have places: so many.
+    pub(crate) fn until_free(&self, now: Instant, left: u64, places: usize) -> Duration {
+        // Whoever else measures at the moment does it for this one as well.
+        let marks = match self.marks.try_lock() {
+            Ok(marks) => Some(marks),
+            Err(TryLockError::Poisoned(marks)) => Some(marks.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut marks) = marks {
+            let between = Marks::measure(&mut marks, Mark { at: now, left });
+            self.between.store(between.unwrap_or(0), Ordering::Relaxed);
+        }
+        match self.between.load(Ordering::Relaxed) {
+            0 => UNKNOWN,
+            nanos => Duration::from_nanos(nanos.saturating_mul(places as u64)).min(LONGEST),
+        }
+    }
+}
+
+impl Marks {
+    /// The nanoseconds between two that leave, from what is known and this.
+    fn measure(marks: &mut Option<Self>, mark: Mark) -> Option<u64> {
+        let known = marks.get_or_insert(Self { older: mark, newer: mark, last: mark.at });
+        let since = |earlier: Instant| mark.at.saturating_duration_since(earlier);
+        if since(known.last) > LULL {
+            *known = Self { older: mark, newer: mark, last: mark.at };
+        }
+        known.last = mark.at;
+        let span = since(known.older.at);
+        let left = mark.left.saturating_sub(known.older.left);
+        if since(known.newer.at) >= SPAN {
+            known.older = known.newer;
+            known.newer = mark;
+        }
+        if span < SHORTEST_SPAN {
+            return None;
+        }
+        // If none has left in all that time, the first is still to be waited for: as long again.
+        let between = span / u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+        Some(u64::try_from(between.as_nanos()).unwrap_or(u64::MAX).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    proptest! {
+        /// Of calls that leave at an even pace, the estimate is that pace, however long it has been
+        /// so, and however often somebody is refused.
+        #[test]
+        fn an_even_pace_is_told(
+            every in 1..2_000_u32,
+            refusals in proptest::collection::vec(1..900_u32, 1..60),
+            places in 1..50_usize,
+        ) {
+            let (pace, start) = (Pace::new(), Instant::now());
+            let mut elapsed = 0;
+            for gap in refusals {
+                let left = u64::from(elapsed / every);
+                let told = pace.until_free(start + MILLI * elapsed, left, places);
+                prop_assert!(told > Duration::ZERO && told <= LONGEST);
+                // What is seen is off by one that leaves at most, at each end of the span.
+                if elapsed > 40 * every && elapsed > 40 {
+                    let right = (MILLI * every * u32::try_from(places).unwrap()).min(LONGEST);
+                    let seen = f64::from(elapsed.min(1_000) / every).max(1.0);
+                    let off = told.as_secs_f64() / right.as_secs_f64();
+                    prop_assert!(off <= 1.0 + 2.0 / seen && off >= 1.0 / (1.0 + 2.0 / seen), "{off}");
+                }
+                elapsed += gap;
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_at_first_and_after_a_lull() {
+        let (pace, start) = (Pace::new(), Instant::now());
+        assert_eq!(pace.until_free(start, 0, 1), UNKNOWN);
+        assert_eq!(pace.until_free(start + MILLI, 50, 1), UNKNOWN, "too short a time");
+        assert_eq!(pace.until_free(start + 100 * MILLI, 50, 1), 2 * MILLI);
+        assert_eq!(pace.until_free(start + 200 * MILLI, 50, 4), 16 * MILLI, "none has left since");
+        let later = start + 200 * MILLI + LULL + MILLI;
+        assert_eq!(pace.until_free(later, 1_000_000, 1), UNKNOWN);
+        assert_eq!(pace.until_free(later + 100 * MILLI, 1_000_010, 1), 10 * MILLI);
+    }
+
+    #[test]
+    fn a_dependency_that_hangs_is_waited_for_as_long_again() {
+        let (pace, start) = (Pace::new(), Instant::now());
+        let mut told = Vec::new();
+        for second in 0..100 {
+            told.push(pace.until_free(start + Duration::from_secs(second) * 2, 7, 1).as_secs());
+        }
+        assert_eq!(told[..3], [1, 2, 4]);
+        assert!(told.iter().all(|seconds| *seconds <= 30));
+    }
+}

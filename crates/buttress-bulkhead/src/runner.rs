@@ -1,0 +1,61 @@
+//! Where calls run.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use buttress_core::{BoxError, ReadyCall};
+use tower_service::Service;
+
+use crate::Permit;
+
+/// Says where the calls of a bulkhead run.
+///
+/// They run [in place](InPlace), or on a [runtime](crate::OnRuntime) of their own.
+pub trait Runner<S: Service<Req>, Req>: Sealed {
+    /// A call that runs.
+    type Run;
+
+    /// Calls the service. What runs elsewhere takes the permit with it.
+    fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run;
+
+    /// Looks how far it is. With the answer the permit is back, unless the call is lost.
+    fn poll(
+        run: Pin<&mut Self::Run>,
+        cx: &mut Context<'_>,
+        permit: &mut Permit,
+    ) -> Poll<Result<S::Response, BoxError>>;
+}
+
+/// There are no other places, so nobody else is to implement it.
+pub trait Sealed {}
+
+/// Calls run where they are polled: the default.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct InPlace;
+
+impl Sealed for InPlace {}
+
+impl<S, Req> Runner<S, Req> for InPlace
+where
+    S: Service<Req> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Run = ReadyCall<S, Req>;
+
+    #[inline]
+    fn start(&self, service: &mut S, request: Req, _permit: &mut Permit) -> Self::Run {
+        ReadyCall::start(service, request)
+    }
+
+    #[inline]
+    fn poll(
+        run: Pin<&mut Self::Run>,
+        cx: &mut Context<'_>,
+        _permit: &mut Permit,
+    ) -> Poll<Result<S::Response, BoxError>> {
+        run.poll(cx).map_err(Into::into)
+    }
+}
