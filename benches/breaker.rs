@@ -6,28 +6,26 @@
 //! of the calls per second, and the best there is is 2.
 
 mod adds;
+mod call;
+mod threads;
 
-use std::{
-    future::poll_fn,
-    hint::black_box,
-    pin::pin,
-    sync::Barrier,
-    task::{Context, Poll, Waker},
-    thread,
-    time::Duration,
-};
+use std::{hint::black_box, time::Duration};
 
 use buttress::prelude::*;
-use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use failsafe::futures::CircuitBreaker as _;
 use recloser::{AsyncRecloser, Recloser};
 use seatbelt::{RecoveryInfo, ResilienceContext, breaker::Breaker};
 use tick::Clock;
-use tokio::{runtime::Builder, time::Instant};
+use tokio::runtime::Builder;
 use tower::{Layer, Service, ServiceBuilder};
 use tower_resilience_circuitbreaker::CircuitBreakerLayer;
 
-use self::adds::{Adds, Down, FAILS};
+use self::{
+    adds::{Adds, Down, FAILS},
+    call::{end_of, over_tower},
+    threads::shared,
+};
 
 /// Longer than a run, so that what is open stays open.
 const OPEN_FOR: Duration = Duration::from_secs(3600);
@@ -37,10 +35,6 @@ const FAILURES: u32 = 5;
 
 /// What trips every subject: the windows of those that go by a rate hold 100 calls.
 const TO_TRIP: usize = 1_000;
-
-/// The calls of one thread in one round of many: threads that start together may share a core for
-/// a while, until the system moves one away.
-const CALLS: u64 = 100_000;
 
 /// Gives each subject to `$use`, by its name and as a closure that makes one call.
 ///
@@ -101,30 +95,6 @@ fn recloser() -> impl FnMut(u64) -> Option<u64> + Clone + Send {
     move |n| end_of(breaker.call(Adds.call(n))).ok()
 }
 
-/// Calls as a caller of a tower service does.
-fn over_tower<S>(mut service: S) -> impl FnMut(u64) -> Option<u64> + Clone + Send
-where
-    S: Service<u64, Response = u64> + Clone + Send,
-{
-    move |n| {
-        assert!(end_of(poll_fn(|cx| service.poll_ready(cx))).is_ok());
-        end_of(service.call(n)).ok()
-    }
-}
-
-/// Polls until the end, which is at once unless somebody waits for a lock: tower-resilience's is
-/// asynchronous, and may be held by a thread that this one keeps from running.
-fn end_of<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::yield_now(),
-        }
-    }
-}
-
 fn closed<F: FnMut(u64) -> Option<u64>>(criterion: &mut Criterion, name: &str, mut call: F) {
     criterion.benchmark_group("closed").bench_function(name, |bencher| {
         bencher.iter(|| assert_eq!(call(black_box(1)), Some(2)));
@@ -138,49 +108,6 @@ fn open<F: FnMut(u64) -> Option<u64>>(criterion: &mut Criterion, name: &str, mut
     criterion.benchmark_group("open").bench_function(name, |bencher| {
         bencher.iter(|| assert_eq!(call(black_box(1)), None));
     });
-}
-
-fn shared<F>(criterion: &mut Criterion, name: &str, call: F)
-where
-    F: FnMut(u64) -> Option<u64> + Clone + Send,
-{
-    let mut group = criterion.benchmark_group(format!("shared/{name}"));
-    group.sample_size(20).sampling_mode(SamplingMode::Flat);
-    for threads in [1, 2] {
-        group.throughput(Throughput::Elements(CALLS * threads as u64));
-        group.bench_function(format!("threads={threads}"), |bencher| {
-            bencher.iter_custom(|rounds| time_of(threads, rounds * CALLS, &call));
-        });
-    }
-}
-
-/// How long it takes until each of the threads has made this many calls, each on a clone of its
-/// own.
-fn time_of<F>(threads: usize, calls: u64, call: &F) -> Duration
-where
-    F: FnMut(u64) -> Option<u64> + Clone + Send,
-{
-    let barrier = Barrier::new(threads);
-    let all = |mut call: F| {
-        barrier.wait();
-        let start = Instant::now();
-        for _ in 0..calls {
-            assert_eq!(call(black_box(1)), Some(2));
-        }
-        (start, Instant::now())
-    };
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|_| {
-                let call = call.clone();
-                scope.spawn(|| all(call))
-            })
-            .collect();
-        let times = running.into_iter().map(|thread| thread.join().expect("no call panics"));
-        let (starts, ends): (Vec<_>, Vec<_>) = times.unzip();
-        let start = starts.into_iter().min().expect("a thread");
-        ends.into_iter().max().expect("a thread") - start
-    })
 }
 
 fn breaker(criterion: &mut Criterion) {

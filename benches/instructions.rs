@@ -11,7 +11,7 @@ mod adds;
 
 use std::{future::poll_fn, hint::black_box};
 
-use buttress::{breaker::Breaker, prelude::*};
+use buttress::{breaker::Breaker, bulkhead::Bulkhead, prelude::*};
 use futures_util::FutureExt;
 use gungraun::{
     Callgrind, Dhat, DhatMetric, EventKind, LibraryBenchmarkConfig, library_benchmark,
@@ -50,10 +50,24 @@ fn breaker_open() -> &'static mut Breaker<Adds> {
     warm(service)
 }
 
+fn bulkhead_admitted() -> &'static mut Bulkhead<Adds> {
+    warm(BulkheadLayer::new(64).expect("valid").layer(Adds))
+}
+
+/// Every place is taken by a call that has not ended.
+fn bulkhead_full() -> &'static mut Bulkhead<Adds> {
+    let mut service = BulkheadLayer::new(1).expect("valid").layer(Adds);
+    std::mem::forget(service.call(1));
+    assert_eq!(one(&mut service, 1), None, "it is full");
+    warm(service)
+}
+
 #[library_benchmark]
 #[bench::bare(bare())]
 #[bench::breaker_closed(breaker_closed())]
 #[bench::breaker_open(breaker_open())]
+#[bench::bulkhead_admitted(bulkhead_admitted())]
+#[bench::bulkhead_full(bulkhead_full())]
 fn call<S: Service<u64, Response = u64>>(service: &'static mut S) -> Option<u64> {
     one(service, black_box(1))
 }

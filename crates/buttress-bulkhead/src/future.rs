@@ -102,10 +102,13 @@ where
                 return Poll::Ready(Err(error));
             }
         };
-        match (this.protocol.over(&response), failed) {
-            (Some(outcome), failed) => this.permit.settle(failed.unwrap_or(outcome)),
-            (None, Some(failed)) => this.permit.judge(failed),
-            (None, None) => {}
+        if let Some(outcome) = this.protocol.over(&response) {
+            this.permit.settle(failed.unwrap_or(outcome));
+            // Not the one that is empty now: what was just written is slow to move.
+            return Poll::Ready(Ok(this.protocol.follow(response, Permit::default())));
+        }
+        if let Some(failed) = failed {
+            this.permit.judge(failed);
         }
         Poll::Ready(Ok(this.protocol.follow(response, this.permit.take())))
     }

@@ -22,6 +22,9 @@ const SHORTEST_SPAN: Duration = Duration::from_millis(20);
 /// So long a span is measured before the next begins.
 const SPAN: Duration = Duration::from_secs(1);
 
+/// What was told so short a time ago still holds: in a storm of refusals most do not measure.
+const FRESH: Duration = Duration::from_millis(1);
+
 /// Nobody was refused for so long: places were free, and what came back then says nothing.
 const LULL: Duration = Duration::from_secs(5);
 
@@ -65,8 +68,11 @@ impl Pace {
             Err(TryLockError::WouldBlock) => None,
         };
         if let Some(mut marks) = marks {
-            let between = Marks::measure(&mut marks, Mark { at: now, left });
-            self.between.store(between.unwrap_or(0), Ordering::Relaxed);
+            let marks = marks.get_or_insert_with(|| Marks::begin(Mark { at: now, left }));
+            if now.saturating_duration_since(marks.last) >= FRESH {
+                let between = marks.measure(Mark { at: now, left });
+                self.between.store(between.unwrap_or(0), Ordering::Relaxed);
+            }
         }
         match self.between.load(Ordering::Relaxed) {
             0 => UNKNOWN,
@@ -76,26 +82,29 @@ impl Pace {
 }
 
 impl Marks {
+    fn begin(mark: Mark) -> Self {
+        Self { older: mark, newer: mark, last: mark.at }
+    }
+
     /// The nanoseconds between two that leave, from what is known and this.
-    fn measure(marks: &mut Option<Self>, mark: Mark) -> Option<u64> {
-        let known = marks.get_or_insert(Self { older: mark, newer: mark, last: mark.at });
+    fn measure(&mut self, mark: Mark) -> Option<u64> {
         let since = |earlier: Instant| mark.at.saturating_duration_since(earlier);
-        if since(known.last) > LULL {
-            *known = Self { older: mark, newer: mark, last: mark.at };
+        if since(self.last) > LULL {
+            *self = Self::begin(mark);
         }
-        known.last = mark.at;
-        let span = since(known.older.at);
-        let left = mark.left.saturating_sub(known.older.left);
-        if since(known.newer.at) >= SPAN {
-            known.older = known.newer;
-            known.newer = mark;
+        self.last = mark.at;
+        let span = since(self.older.at);
+        let left = mark.left.saturating_sub(self.older.left);
+        if since(self.newer.at) >= SPAN {
+            self.older = self.newer;
+            self.newer = mark;
         }
         if span < SHORTEST_SPAN {
             return None;
         }
         // If none has left in all that time, the first is still to be waited for: as long again.
-        let between = span / u32::try_from(left.max(1)).unwrap_or(u32::MAX);
-        Some(u64::try_from(between.as_nanos()).unwrap_or(u64::MAX).max(1))
+        let between = span.as_nanos() / u128::from(left.max(1));
+        Some(u64::try_from(between).unwrap_or(u64::MAX).max(1))
     }
 }
 
