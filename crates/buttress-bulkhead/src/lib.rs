@@ -13,20 +13,77 @@
 //! The place is taken inside the call, before the inner service is asked whether it is ready: a
 //! call that is refused holds nothing that another could use.
 //!
+//! # Compartments
+//!
+//! One layer is one bulkhead, whatever it is applied to. With one of its own in front of each
+//! dependency, or [compartments](BulkheadLayer::compartments) in front of a client that calls all of
+//! them, one that hangs takes its own places and nobody else's:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use buttress_bulkhead::{BulkheadLayer, Compartment};
+//! use buttress_core::{BoxError, Rejection, RejectionKind};
+//! use http::Request;
+//! use tower::{Service, ServiceBuilder, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let layer = BulkheadLayer::compartments(|request: &Request<()>| request.uri().host().unwrap_or(""))
+//!     .compartment(Compartment::new("payment", 1).max_wait(Duration::from_millis(10)))
+//!     .compartment(("inventory", 15))
+//!     .compartment(("email", 5))
+//!     .build()?;
+//! let handle = layer.handle();
+//! let mut service = ServiceBuilder::new().layer(layer).service(service_fn(
+//!     async |request: Request<()>| match request.uri().host() {
+//!         Some("payment") => std::future::pending().await,
+//!         _ => Ok::<_, BoxError>("in stock"),
+//!     },
+//! ));
+//!
+//! let hangs = service.call(Request::get("http://payment/").body(())?);
+//! let error = service.call(Request::get("http://payment/").body(())?).await.unwrap_err();
+//! let rejection = Rejection::find(error.as_ref()).expect("it has waited for a place");
+//! assert_eq!(rejection.name(), "bulkhead/payment");
+//! assert!(matches!(rejection.kind(), RejectionKind::QueueTimeout { limit: 1, .. }));
+//! assert!(rejection.retry_after().is_some());
+//!
+//! assert_eq!(service.call(Request::get("http://inventory/").body(())?).await?, "in stock");
+//! assert_eq!(handle.get("payment").map(|payment| payment.in_flight()), Some(1));
+//! # drop(hangs);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | which | made by | a request that belongs to none |
+//! |---|---|---|
+//! | one for all | [`BulkheadLayer::builder`] | |
+//! | one for each of a set of names | [`BulkheadLayer::compartments`] | is refused, as [`UnknownCompartment`](buttress_core::RejectionKind::UnknownCompartment), or goes to the [default](CompartmentsBuilder::default_compartment) |
+//! | one for each key, be it tenant or host | `keyed`, with the feature `keyed` | there is none; keys that there is no room for share one |
+//!
+//! Calls of a compartment can also [run on a runtime of its own](BulkheadLayerBuilder::on_runtime), so
+//! that what computes for long, or blocks, takes nobody else's threads.
+//!
 //! # Differences from `tower::limit::ConcurrencyLimit`
 //!
 //! tower's limit gives the place back with the response head, queues without a bound, waits in
-//! `poll_ready` without regard to any deadline, and has a state for each `layer()` call unless it
-//! is made the global one. Here one layer is one bulkhead, whatever it is applied to;
-//! [`isolated`](BulkheadLayer::isolated) makes another.
+//! `poll_ready` without regard to any deadline, has a limit that stays what it was, and a state for
+//! each `layer()` call unless it is made the global one. Here one layer is one bulkhead;
+//! [`isolated`](BulkheadLayer::isolated) makes another. Whoever wants to wait in `poll_ready` says so
+//! by [`backpressure`](BulkheadLayerBuilder::backpressure).
 //!
 //! # Settings
 //!
 //! | setting | default | why |
 //! |---|---|---|
 //! | [`max_concurrent`](BulkheadLayerBuilder::max_concurrent) | none, it is required | the right figure is what the dependency can bear, which only the user of the layer knows |
+//! | [`limit`](BulkheadLayerBuilder::limit) | [`Fixed`], by `max_concurrent` | one that learns is a matter of its own; see [`Limit`] |
 //! | [`max_wait`](BulkheadLayerBuilder::max_wait) | zero: refuse at once | a queue in front of a slow dependency adds its length to every call; a short one evens out bursts |
 //! | [`max_queue`](BulkheadLayerBuilder::max_queue) | as many as `max_concurrent` | the last in the queue then waits for about one call's time |
+//! | [`backpressure`](BulkheadLayerBuilder::backpressure) | no | a refusal tells the caller why; a `poll_ready` that is pending does not |
+//! | [`on_runtime`](BulkheadLayerBuilder::on_runtime) | calls run where they are polled | a task for each call costs more than the rest of the layer |
+//! | `keyed`, `max_keys`, with the feature `keyed` | one for all; 1,000 keys | |
 //! | [`protocol`](BulkheadLayerBuilder::protocol) | [`Plain`](buttress_core::Plain) | a value is over when it is returned; `Http` follows the body |
 //! | [`name`](BulkheadLayerBuilder::name) | `"bulkhead"` | names the layer in errors and events |
 //! | [`observer`](BulkheadLayerBuilder::observer) | [`Tracing`](buttress_core::Tracing) | |
@@ -34,6 +91,20 @@
 //! Waiting calls are served in the order they were made, and none is overtaken by one that comes
 //! later. Waiting ends with `max_wait` or with the ambient [`Deadline`](buttress_core::Deadline),
 //! whichever is sooner; a call whose deadline has passed when its turn comes is not made.
+//!
+//! # Refusals
+//!
+//! | [kind](buttress_core::RejectionKind) | when |
+//! |---|---|
+//! | [`BulkheadFull`](buttress_core::RejectionKind::BulkheadFull) | there is no place, neither to be in nor to wait in |
+//! | [`QueueTimeout`](buttress_core::RejectionKind::QueueTimeout) | none became free in `max_wait` |
+//! | [`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded) | the deadline ended the wait |
+//! | [`UnknownCompartment`](buttress_core::RejectionKind::UnknownCompartment) | the request names a compartment that there is not |
+//! | [`Panicked`](buttress_core::RejectionKind::Panicked), [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown) | the call was lost on the runtime that it was given to |
+//!
+//! The first two have a `retry_after`: how long it takes, at the pace at which places came back of late
+//! while calls were refused, until all who wait have one, and one more. It is a second where nothing is
+//! known yet, and never more than 30.
 //!
 //! # Example
 //!
@@ -60,15 +131,20 @@
 //! # }
 //! ```
 //!
+//! # For operators
+//!
+//! A [`BulkheadHandle`] shows the figures and changes the limit while calls run; a
+//! [`CompartmentsHandle`] has one for each name.
+//!
+//! # Cost
+//!
+//! A call that finds a free place takes no lock and allocates nothing; it changes two words and a
+//! reference count. Only a limit that learns reads the clock.
+//!
 //! # Events
 //!
-//! [`EventKind::Rejected`](buttress_core::EventKind::Rejected), once for each call that is not
-//! made: because there is no place, neither to be in nor to wait in
-//! ([`BulkheadFull`](buttress_core::RejectionKind::BulkheadFull)), because the wait took
-//! `max_wait` ([`QueueTimeout`](buttress_core::RejectionKind::QueueTimeout)), or because the
-//! deadline ended it
-//! ([`DeadlineExceeded`](buttress_core::RejectionKind::DeadlineExceeded)). What goes well is
-//! shown by the [`BulkheadHandle`].
+//! [`EventKind::Rejected`](buttress_core::EventKind::Rejected), once for each call that is refused or
+//! lost, as in the table above. What goes well is shown by the handle.
 
 mod builder;
 mod compartment;
