@@ -31,9 +31,9 @@ async fn on_a_server_a_hung_neighbour_changes_nothing() {
         .unwrap();
     let handle = bulkhead.handle();
     let guard = ServiceBuilder::new().layer(RespondLayer::new()).layer(bulkhead);
-    let (hangs, serves) = (Stage::new(), Stage::new());
-    serves.let_them_end();
-    let play = (hangs.clone(), serves.clone());
+    let (hangs, flows) = (Stage::new(), Stage::new());
+    flows.let_them_end();
+    let play = (hangs.clone(), flows.clone());
     let serve = get(async move |Path((to, _)): Path<(String, u32)>| {
         let stage = if to == "payment" { &play.0 } else { &play.1 };
         stage.body(2, MILLISECOND)
@@ -52,7 +52,7 @@ async fn on_a_server_a_hung_neighbour_changes_nothing() {
         assert_eq!((status, &body[..]), (StatusCode::OK, &b"frame frame "[..]));
     }
     assert_eq!(in_flight(&handle), [("email", 0), ("payment", 3)]);
-    assert_eq!((hangs.now(), serves.ever(), serves.most()), (3, 20, 1));
+    assert_eq!((hangs.now(), flows.ever(), flows.most()), (3, 20, 1));
 
     // A mistake in the settings of the server, and none of the client: it says no more.
     let (status, headers, body) = read(ask(client(), server.uri("/invoice/1")).await).await;

@@ -33,11 +33,11 @@ async fn one_is_served_and_nineteen_are_told_when_to_come_back() {
     );
     stage.let_them_end();
 
-    let mut served = 0;
+    let mut good = 0;
     for response in heads {
         let (status, headers, body) = read(response).await;
         if status == StatusCode::OK {
-            served += 1;
+            good += 1;
             assert_eq!(body, "frame ".repeat(10));
         } else {
             assert_eq!(
@@ -47,7 +47,7 @@ async fn one_is_served_and_nineteen_are_told_when_to_come_back() {
             assert!(retry_after(&headers) >= 1);
         }
     }
-    assert_eq!((served, stage.ever(), stage.most()), (1, 1, 1));
+    assert_eq!((good, stage.ever(), stage.most()), (1, 1, 1));
     // What a client reads last was sent last, and the server hears of it no later.
     assert_eq!((stage.now(), handle.in_flight()), (0, 0));
     assert_eq!(handle.snapshot().rejected.full, CLIENTS as u64 - 1);

@@ -29,17 +29,17 @@ async fn share_one_limit(router: impl Fn(Guard, Stage) -> Router) {
         let heads = within_patience(clients.join_all()).await;
         assert_eq!((stage.now(), handle.in_flight()), (limit, limit));
         stage.let_them_end();
-        let mut served = 0;
+        let mut good = 0;
         for head in heads {
             let (status, headers, _) = read(head).await;
             if status == StatusCode::OK {
-                served += 1;
+                good += 1;
             } else {
                 assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
                 assert!(retry_after(&headers) >= 1);
             }
         }
-        assert_eq!((served, stage.ever(), stage.most()), (limit, limit, limit));
+        assert_eq!((good, stage.ever(), stage.most()), (limit, limit, limit));
         for route in 0..ROUTES {
             let (status, ..) = read(ask(client(), server.uri(&format!("/{route}"))).await).await;
             assert_eq!(status, StatusCode::OK, "route {route} has its places back");

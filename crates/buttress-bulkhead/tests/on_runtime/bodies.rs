@@ -36,7 +36,7 @@ async fn a_body_keeps_the_place_that_the_task_had() {
         let mut body = open(vec![Data("one"), last]).await.unwrap().into_body();
         body.frame().await.expect("a frame").unwrap();
         assert_eq!(handle.in_flight(), 1);
-        open(vec![]).await.err().expect("refused");
+        open(vec![]).await.expect_err("refused");
         let _ = body.frame().await.expect("a frame");
         assert_eq!(handle.in_flight(), 0, "while the body still exists");
     }

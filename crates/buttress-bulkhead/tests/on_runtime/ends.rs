@@ -3,12 +3,15 @@
 use std::{
     convert::Infallible,
     error::Error,
+    future::pending,
     io,
+    pin::Pin,
     sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use buttress_bulkhead::{BulkheadLayer, Limit, Sample};
+use buttress_bulkhead::{BulkheadHandle, BulkheadLayer, Limit, Sample};
 use buttress_core::{
     BoxError, Deadline,
     Outcome::{self, Failure, Neutral, Success},
@@ -76,6 +79,55 @@ async fn one_whose_caller_left_is_aborted_before_its_place_comes_back() {
         until("the place comes back", || handle.in_flight() == 0).await;
         assert_eq!(probed.dropped(), n, "the call went first");
     }
+}
+
+/// Says, when one of it that was called is dropped, how many places are taken.
+#[derive(Clone)]
+struct Witness {
+    called: bool,
+    bulkhead: BulkheadHandle,
+    seen: mpsc::Sender<usize>,
+}
+
+impl Service<bool> for Witness {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, ends: bool) -> Self::Future {
+        self.called = true;
+        let with_the_future = self.clone();
+        Box::pin(async move {
+            let _with_the_future = with_the_future;
+            if ends { Ok(()) } else { pending().await }
+        })
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if self.called {
+            let _ = self.seen.send(self.bulkhead.in_flight());
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_call_is_left_when_its_place_comes_back() {
+    let (apart, (seen, places_taken)) = (Apart::new("apart"), mpsc::channel());
+    let layer = one(&apart);
+    let bulkhead = layer.handle();
+    let mut service = layer.layer(Witness { called: false, bulkhead, seen });
+    within_patience(service.call(true)).await.unwrap();
+    assert_eq!(places_taken.try_iter().collect::<Vec<_>>(), [1, 1], "the future, and the service");
+    drop(service.call(false));
+    until("the place comes back", || layer.handle().in_flight() == 0).await;
+    // None of either, if it was aborted before it began.
+    assert!(places_taken.try_iter().all(|in_flight| in_flight == 1));
 }
 
 /// A thread that computes can not be taken from a call: what it does, it does within the limit.

@@ -113,6 +113,27 @@ fn without_runtimes_of_their_own_it_holds_up_all_of_them() {
     shared.join().unwrap();
 }
 
+/// A task of its own is what only a runtime of its own is worth: elsewhere a call is a part of its
+/// caller's, panics included.
+#[tokio::test]
+async fn a_compartment_without_a_runtime_runs_in_the_task_of_its_caller() {
+    let email = Apart::new("email");
+    let layer = BulkheadLayer::compartments(to)
+        .compartment_on_runtime(("email", 1), email.handle())
+        .compartment(("inventory", 1))
+        .build()
+        .unwrap();
+    let task_of = service_fn(async |_: Call| Ok::<_, Infallible>(tokio::task::try_id()));
+    let service = layer.layer(task_of);
+    let callers = tokio::spawn(async move {
+        let here = tokio::task::try_id();
+        let email = within_patience(service.clone().oneshot(Call::to("email"))).await.unwrap();
+        let inventory = within_patience(service.oneshot(Call::to("inventory"))).await.unwrap();
+        (inventory == here, email.is_some() && email != here)
+    });
+    assert_eq!(callers.await.unwrap(), (true, true));
+}
+
 #[tokio::test]
 async fn the_default_compartment_and_isolated_ones_keep_to_what_they_are() {
     let payment = Apart::new("payment");
