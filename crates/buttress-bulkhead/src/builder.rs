@@ -80,7 +80,8 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// [`Panicked`](buttress_core::RejectionKind::Panicked). What is streamed after the head of a
     /// response is polled where its reader is.
     ///
-    /// Whoever makes the runtime must keep it alive; once it has shut down, calls end with
+    /// Whoever makes the runtime must keep it alive, and one of a single thread driven: what it does not
+    /// run does not end, and keeps its place. Once it has shut down, calls end with
     /// [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown).
     ///
     /// ```

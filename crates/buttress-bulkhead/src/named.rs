@@ -85,7 +85,8 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
 
     /// Adds this compartment, and gives it all requests that name none of the others. Default: they
     /// are refused, as [`UnknownCompartment`](RejectionKind::UnknownCompartment): a name that nobody
-    /// has thought of is a mistake, and would otherwise take places that are meant for others.
+    /// has thought of is a mistake, and would otherwise take places that are meant for others. Its calls
+    /// run where they are polled.
     pub fn default_compartment(mut self, compartment: impl Into<Compartment>) -> Self {
         self.default = Some(compartment.into());
         self

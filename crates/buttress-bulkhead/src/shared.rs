@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     full: AtomicU64,
     queue_timeout: AtomicU64,
     deadline_exceeded: AtomicU64,
+    lost: AtomicU64,
     // Whether an operator has said what the limit is.
     told: AtomicBool,
 }
@@ -57,6 +58,7 @@ impl Shared {
             full: AtomicU64::new(0),
             queue_timeout: AtomicU64::new(0),
             deadline_exceeded: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             told: AtomicBool::new(false),
         }
     }
@@ -149,6 +151,7 @@ impl Shared {
     pub(crate) fn reject_as_lost(&self, lost: JoinError) -> Rejection {
         let kind =
             if lost.is_panic() { RejectionKind::Panicked } else { RejectionKind::RuntimeShutDown };
+        self.lost.fetch_add(1, Ordering::Relaxed);
         self.tell(self.reporter.rejection(kind).with_cause(lost))
     }
 
@@ -169,6 +172,7 @@ impl Shared {
                 queue_timeout: self.queue_timeout.load(Ordering::Relaxed),
                 deadline_exceeded: self.deadline_exceeded.load(Ordering::Relaxed),
             },
+            lost: self.lost.load(Ordering::Relaxed),
             waits: self.waits.snapshot(),
         }
     }

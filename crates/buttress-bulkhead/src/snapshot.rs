@@ -18,6 +18,9 @@ pub struct BulkheadSnapshot {
     pub admitted: u64,
     /// The calls that were not made, since the layer was made.
     pub rejected: Rejected,
+    /// The calls that were lost on the runtime that they were given to, since the layer was made: they
+    /// panicked, or it has shut down. They are among those admitted.
+    pub lost: u64,
     /// How long those waited that were given a place and did not find one free.
     pub waits: WaitTimes,
 }

@@ -62,6 +62,8 @@ async fn a_panic_is_an_error_of_the_call_that_says_what_it_was() {
         within_patience(service.call("fine")).await.expect("the runtime goes on");
     }
     assert_eq!((handle.in_flight(), handle.reserved()), (0, 0));
+    let snapshot = layer.handle().snapshot();
+    assert_eq!((snapshot.lost, snapshot.admitted, snapshot.rejected.total()), (2, 4, 0));
 }
 
 #[tokio::test]
