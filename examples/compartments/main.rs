@@ -46,7 +46,7 @@ use crate::experiment::Compared;
 struct Args {
     /// How long a run takes, in seconds. In two thirds of it payment hangs, of a fourth are the runs
     /// beside reports.
-    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 1.8, value_parser = seconds)]
     seconds: f64,
     /// How many rounds a figure is the median of. A round is six runs and a little more: four with
     /// compartments and a pool, and three short ones beside reports.

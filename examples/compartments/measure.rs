@@ -98,7 +98,8 @@ pub(crate) fn percentiles_ms<const N: usize>(
     latencies: impl IntoIterator<Item = Duration>,
     parts: [f64; N],
 ) -> [f64; N] {
-    let mut histogram = Histogram::<u64>::new(3).expect("three digits are allowed");
+    // Up to a minute, with three digits.
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).expect("they fit");
     for latency in latencies {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         histogram.saturating_record(micros);

@@ -59,7 +59,7 @@ pub(crate) fn compartments(compared: impl Fn(SetUp, Dependency) -> Compared) -> 
     }
     table += "\np50, p99: milliseconds until the caller knew, served or not, the medians of the \
               rounds\nfull: refused at once; timeout: refused after a second in the queue; failed: \
-              no answer in a second,\nor until the end; ratio: p99 with the hang to without, the \
+              no answer in two\nseconds, or until the end; ratio: p99 with the hang to without, the \
               median of the rounds\n";
     table
 }
