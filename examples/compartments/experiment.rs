@@ -51,12 +51,12 @@ pub(crate) struct Compared {
 impl Compared {
     /// Of runs that took this long.
     pub(crate) fn of(runs: &[Run], set_up: SetUp, dependency: Dependency, run: Duration) -> Self {
-        let hang = load::hang(run);
+        let window = load::hang(run);
         let rounds = |hangs| -> Vec<Figures> {
             let runs = runs.iter().filter(|run| run.set_up == set_up && run.hangs == hangs);
             runs.map(|run| {
                 let calls = run.calls.iter().filter(|call| call.dependency == dependency);
-                Figures::of(calls.filter(|call| hang.contains(&call.at)))
+                Figures::of(calls.filter(|call| window.contains(&call.at)))
             })
             .collect()
         };

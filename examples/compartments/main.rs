@@ -44,12 +44,12 @@ use crate::experiment::Compared;
 /// A dependency that hangs, and its neighbours: in compartments, and in one pool with it.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How long a run takes, in seconds. In two thirds of it payment hangs, of a fourth are the runs
-    /// beside reports.
+    /// How long a run takes, in seconds. For two thirds of it payment hangs; those beside reports are a
+    /// fourth as long.
     #[arg(long, default_value_t = 1.8, value_parser = seconds)]
     seconds: f64,
-    /// How many rounds a figure is the median of. A round is six runs and a little more: four with
-    /// compartments and a pool, and three short ones beside reports.
+    /// How many rounds a figure is the median of. A round is four runs with compartments and a pool, and
+    /// three short ones beside reports.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
     /// Decides when calls are made.

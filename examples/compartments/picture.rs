@@ -8,7 +8,7 @@ use crate::{
     dependency::Dependency,
     experiment::Run,
     load::hang,
-    measure::{Call, Figures},
+    measure::{Call, Figures, Outcome},
     plot::{self, Line, Panel},
     stack::SetUp,
 };
@@ -18,20 +18,26 @@ const POINTS: u32 = 30;
 
 /// Draws what became of the calls to the neighbours, by when they were due, in the runs with the hang.
 pub(crate) fn write(path: &Path, runs: &[Run], run: Duration) -> Result<(), BoxError> {
-    let served = panel(runs, run, |figures| figures.part_served() * 100.0);
+    let served = panel(runs, run, |_| true, |figures| figures.part_served() * 100.0);
     let served = Panel { title: "Calls to the neighbours that are served", y: "percent", ..served };
-    let p99 = panel(runs, run, |figures| figures.p99_ms);
-    let title = "Until their callers knew, 99th percentile";
+    // Who is refused at once is not slow, and would look fast.
+    let p99 = panel(runs, run, |call| call.outcome != Outcome::Full, |figures| figures.p99_ms);
+    let title = "99th percentile of those that are not refused at once";
     let p99 = Panel { title, y: "milliseconds", logarithmic: true, ..p99 };
     plot::write(path, &[served, p99])
 }
 
-fn panel(runs: &[Run], run: Duration, figure: fn(&Figures) -> f64) -> Panel<'static> {
+fn panel(
+    runs: &[Run],
+    run: Duration,
+    counts: fn(&Call) -> bool,
+    figure: fn(&Figures) -> f64,
+) -> Panel<'static> {
     let mut lines: Vec<_> = SetUp::ALL
         .into_iter()
         .map(|set_up| {
             let of = runs.iter().filter(|run| run.set_up == set_up && run.hangs);
-            let calls: Vec<_> = of.flat_map(|run| &run.calls).collect();
+            let calls: Vec<_> = of.flat_map(|run| &run.calls).filter(|call| counts(call)).collect();
             Line { name: set_up.name(), points: points(&calls, run, figure) }
         })
         .collect();
@@ -61,7 +67,6 @@ fn points(calls: &[&Call], run: Duration, figure: fn(&Figures) -> f64) -> Vec<(f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Outcome;
 
     #[test]
     fn a_point_is_of_the_neighbours_calls_in_its_time() {

@@ -80,8 +80,9 @@ pub(crate) fn all(
         Promise {
             what: "and their 99th percentile stays where it was",
             unit: Unit::Times,
-            // The goal is for a quiet machine; this one may be anything.
-            must: Bound::AtMost(1.5),
+            // The goal is for a quiet machine. Where others compute as well a single round has been
+            // seen at 1.3, and the shared pool is at 40.
+            must: Bound::AtMost(2.0),
             measured: neighbours(compartments, |compared| compared.p99_ratio, f64::max),
         },
         Promise {
@@ -132,8 +133,10 @@ mod tests {
     use super::*;
     use crate::measure::Figures;
 
-    /// What is to be seen, and in one place what is not.
-    fn broken(change: fn(&mut [Compared; 2], &mut [Beside; 3])) -> Vec<&'static str> {
+    type Change = fn(&mut [Compared; 2], &mut [Beside; 3]);
+
+    /// What is broken when all is as it is to be but for this change.
+    fn broken(change: Change) -> Vec<&'static str> {
         let figures =
             |served, p99_ms| Figures { calls: 1000, served, p99_ms, ..Figures::default() };
         let (well, starved) = (figures(1000, 30.0), figures(30, 1000.0));
@@ -160,12 +163,12 @@ mod tests {
     #[test]
     fn each_promise_can_be_broken_alone() {
         assert_eq!(broken(|_, _| {}), [""; 0]);
-        let breaks: [fn(&mut [Compared; 2], &mut [Beside; 3]); 6] = [
+        let breaks: [Change; 6] = [
             |compared, _| compared[1].calm.served = 980,
             |compared, _| compared[1].hung.served = 510,
             |compared, _| compared[1].hung.p99_ms = 700.0,
             |compared, _| compared[0].hung.served = 980,
-            |compared, _| compared[0].p99_ratio = 1.6,
+            |compared, _| compared[0].p99_ratio = 2.1,
             |_, beside| beside[2].p99_ms = 30.0,
         ];
         let broken: Vec<_> = breaks.into_iter().map(broken).collect();

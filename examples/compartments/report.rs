@@ -13,11 +13,12 @@ use crate::{
 /// The calls while payment hangs, and beside them the same calls when it does not.
 pub(crate) fn compartments(compared: impl Fn(SetUp, Dependency) -> Compared) -> String {
     let mut table = format!(
-        "{:<23}  {:^24}  {:^52}\n{:<12} {:<10}  {:>8} {:>7} {:>7}  {:>8} {:>6} {:>8} {:>7} {:>7} \
-         {:>7} {:>7}\n",
+        "{:<28}  {:^23}  {:^48}\n{:<12} {:<9} {:>5}  {:>7} {:>7} {:>7}  {:>7} {:>5} {:>7} {:>6} {:>7} \
+         {:>7} {:>5}\n",
         "",
         "without the hang",
         "payment hangs",
+        "",
         "",
         "calls",
         "served",
@@ -34,16 +35,17 @@ pub(crate) fn compartments(compared: impl Fn(SetUp, Dependency) -> Compared) -> 
     for set_up in SetUp::ALL {
         for dependency in Dependency::ALL {
             let Compared { calm, hung, p99_ratio } = compared(set_up, dependency);
-            let called = format!("{} {}", hung.calls, dependency.name());
             let ratio = match dependency {
                 Dependency::Payment => "-".into(),
                 Dependency::Inventory | Dependency::Email => format!("{p99_ratio:.2}"),
             };
             writeln!(
                 table,
-                "{:<12} {called:<14} {:>5} {:>7.1} {:>7.1}  {:>8} {:>6} {:>8} {:>7} {:>7.1} {:>7.1} \
-                 {ratio:>7}",
+                "{:<12} {:<9} {:>5}  {:>7} {:>7.1} {:>7.1}  {:>7} {:>5} {:>7} {:>6} {:>7.1} {:>7.1} \
+                 {ratio:>5}",
                 set_up.name(),
+                dependency.name(),
+                hung.calls,
                 percent(calm.part_served()),
                 calm.p50_ms,
                 calm.p99_ms,
@@ -59,7 +61,7 @@ pub(crate) fn compartments(compared: impl Fn(SetUp, Dependency) -> Compared) -> 
     }
     table += "\np50, p99: milliseconds until the caller knew, served or not, the medians of the \
               rounds\nfull: refused at once; timeout: refused after a second in the queue; failed: \
-              no answer in two\nseconds, or until the end; ratio: p99 with the hang to without, the \
+              no answer in five\nseconds, or until the end; ratio: p99 with the hang to without, the \
               median of the rounds\n";
     table
 }

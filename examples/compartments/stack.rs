@@ -23,10 +23,10 @@ use crate::dependency::Dependency;
 /// How long a caller is ready to wait for a place.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a call may take once it has a place. A hundred times as long as usual, as limits against the
-/// worst often are; a hung call keeps its place until then. It is longer than the hang of a default
-/// run; in long ones thirty places come back every two seconds, and soon are payment's again.
-const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long a call may take once it has a place; a hung one keeps it until then. Limits against the worst
+/// are often as long, and no call of a default run comes to it. In long runs it gives the shared
+/// pool its thirty places back every five seconds, and they are soon payment's again.
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// How many calls may wait for each place. They are served in a fifth of a second as long as all is
 /// well, so the queue evens out bursts, and a machine that stops for a moment; and while nothing
