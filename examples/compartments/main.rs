@@ -10,6 +10,14 @@
 //! compartments, ten for payment, fifteen for inventory and five for email, or are one pool for all.
 //! Each run with the hang is compared with one of the same arrivals without it.
 //!
+//! What nine rounds showed, on two cores that had other work as well, of the two neighbours while payment
+//! hung:
+//!
+//! | | served | 99th percentile, to that without the hang |
+//! |---|---|---|
+//! | in compartments | 100 % | 1.01 and 1.03 times as long |
+//! | in one pool | 8 %: those who came before it was used up | 37 times: the second for which callers wait |
+//!
 //! Then a neighbour that computes, against which places do not help: a compartment on a runtime of its
 //! own does.
 //!
