@@ -110,7 +110,7 @@ impl Panel<'_> {
             .configure_mesh()
             .x_desc(self.x)
             .y_desc(self.y)
-            .x_label_formatter(&f64::to_string)
+            .x_label_formatter(&|x| rounded(*x).to_string())
             .y_label_formatter(&|y| self.label(*y))
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
@@ -131,7 +131,7 @@ impl Panel<'_> {
     /// The label of a line across. Where such lines draw together up to a power of ten, so would
     /// their labels.
     fn label(&self, y: f64) -> String {
-        let label = y.to_string();
+        let label = rounded(y).to_string();
         let roomy = !self.logarithmic || label.starts_with(['1', '2', '5']);
         if roomy { label } else { String::new() }
     }
@@ -151,6 +151,11 @@ impl Panel<'_> {
     fn coloured(&self) -> impl Iterator<Item = (&Line<'_>, RGBColor)> {
         self.lines.iter().zip(COLOURS.into_iter().cycle())
     }
+}
+
+/// Without what adding up steps leaves in the last digits: 0.6 instead of 0.6000000000000001.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
 }
 
 #[cfg(test)]
@@ -182,6 +187,15 @@ mod tests {
                 assert_eq!(of_colour("circle"), 2);
             }
         }
+    }
+
+    #[test]
+    fn a_label_is_as_short_as_what_it_says() {
+        let step = 0.2;
+        assert_ne!((3.0 * step).to_string(), "0.6");
+        assert_eq!(rounded(3.0 * step).to_string(), "0.6");
+        assert_eq!(rounded(0.0001).to_string(), "0.0001");
+        assert_eq!(rounded(1500.0).to_string(), "1500");
     }
 
     #[test]
