@@ -64,11 +64,12 @@ impl SetUp {
     pub(crate) fn stack(self) -> Result<Stack, ConfigError> {
         match self {
             Self::Compartments => {
-                let mut layer = BulkheadLayer::compartments(name_of).protocol(Http::new());
+                let mut layer =
+                    BulkheadLayer::compartments(name_of).max_wait(PATIENCE).protocol(Http::new());
                 for of in Dependency::ALL {
                     let compartment = Compartment::new(of.name(), of.places());
-                    let queue = of.places() * QUEUED_PER_PLACE;
-                    layer = layer.compartment(compartment.max_wait(PATIENCE).max_queue(queue));
+                    layer =
+                        layer.compartment(compartment.max_queue(of.places() * QUEUED_PER_PLACE));
                 }
                 around_client(layer.build()?)
             }

@@ -56,13 +56,14 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// deadline. Default: zero, it is refused at once. `Duration::MAX` means as long as the
     /// deadline allows, and without end if there is none.
     pub fn max_wait(mut self, limit: Duration) -> Self {
-        self.settings.max_wait = limit;
+        self.settings.max_wait = Some(limit);
         self
     }
 
     /// Lets this many calls wait at once, from 1 to 1,000,000; the next is refused. Only where calls
     /// wait. Default: as many as may pass at once in the beginning, and under `backpressure` as many as
-    /// can be counted.
+    /// can be counted. Where few may pass at once and each is quick, let more wait: behind five places
+    /// of 20 ms each, fifty wait no longer than 200 ms.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.settings.max_queue = Some(calls);
         self
@@ -80,8 +81,9 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// [`Panicked`](buttress_core::RejectionKind::Panicked). What is streamed after the head of a
     /// response is polled where its reader is.
     ///
-    /// Whoever makes the runtime must keep it alive, and one of a single thread driven: what it does not
-    /// run does not end, and keeps its place. Once it has shut down, calls end with
+    /// Whoever makes the runtime enables what the service needs there, as its time and its IO, and keeps
+    /// it alive, and one of a single thread driven: what it does not run does not end, and keeps its
+    /// place. Once it has shut down, calls end with
     /// [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown).
     ///
     /// ```
@@ -90,7 +92,8 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
     ///
     /// # fn main() -> Result<(), BoxError> {
-    /// let reports = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    /// let mut reports = tokio::runtime::Builder::new_multi_thread();
+    /// let reports = reports.worker_threads(2).enable_all().build()?;
     /// let layer =
     ///     BulkheadLayer::builder().max_concurrent(2).on_runtime(reports.handle().clone()).build()?;
     /// # let main = tokio::runtime::Builder::new_current_thread().build()?;

@@ -12,7 +12,8 @@ use crate::{
 
 /// One of several compartments: its name, its places, and its queue.
 ///
-/// A pair of a name and a number is one that lets so many calls pass at once and none wait.
+/// A pair of a name and a number is one that lets so many calls pass at once, of which nothing more is
+/// said.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,8 +30,7 @@ pub struct Compartment {
 }
 
 impl Compartment {
-    /// One of this name that lets `max_concurrent` calls pass at once, from 1 to 1,000,000, and refuses
-    /// the others at once.
+    /// One of this name that lets `max_concurrent` calls pass at once, from 1 to 1,000,000.
     pub fn new(name: impl Into<Arc<str>>, max_concurrent: usize) -> Self {
         let mut settings = Settings::default();
         settings.set_max_concurrent(max_concurrent);
@@ -45,9 +45,10 @@ impl Compartment {
     }
 
     /// Lets a call that finds no free place wait this long for one; see
-    /// [`BulkheadLayerBuilder::max_wait`](crate::BulkheadLayerBuilder::max_wait).
+    /// [`BulkheadLayerBuilder::max_wait`](crate::BulkheadLayerBuilder::max_wait). Default: as long as
+    /// [all](crate::CompartmentsBuilder::max_wait) let it wait.
     pub fn max_wait(mut self, limit: Duration) -> Self {
-        self.settings.max_wait = limit;
+        self.settings.max_wait = Some(limit);
         self
     }
 
@@ -56,6 +57,11 @@ impl Compartment {
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.settings.max_queue = Some(calls);
         self
+    }
+
+    /// Lets calls wait this long where nothing was said of it.
+    pub(crate) fn or_max_wait(&mut self, limit: Option<Duration>) {
+        self.settings.max_wait = self.settings.max_wait.or(limit);
     }
 
     pub(crate) fn run_on(&mut self, runtime: Handle) {

@@ -55,7 +55,8 @@ impl BulkheadLayer {
     /// let layer = BulkheadLayer::compartments(|call: &Call| call.to)
     ///     .compartment(("payment", 10))
     ///     .compartment(("inventory", 15))
-    ///     .compartment(Compartment::new("email", 5).max_wait(Duration::from_secs(1)))
+    ///     .compartment(Compartment::new("email", 5).max_queue(50))
+    ///     .max_wait(Duration::from_secs(1))
     ///     .build()?;
     /// assert_eq!(layer.handle().get("email").expect("it is there").limit(), 5);
     /// # Ok(())

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use buttress_core::{BoxError, ConfigError, Observer, Plain, RejectionKind, Reporter};
@@ -22,6 +23,7 @@ use crate::{
 pub struct CompartmentsBuilder<P, F, R = InPlace> {
     compartments: Vec<Compartment>,
     default: Option<Compartment>,
+    max_wait: Option<Duration>,
     name: F,
     reporter: Reporter,
     protocol: P,
@@ -53,6 +55,7 @@ impl<F> CompartmentsBuilder<Plain, F> {
         Self {
             compartments: Vec::new(),
             default: None,
+            max_wait: None,
             name,
             reporter: Reporter::new(LAYER),
             protocol: Plain,
@@ -79,8 +82,9 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
         let mut compartment = compartment.into();
         compartment.run_on(runtime);
         self.compartments.push(compartment);
-        let Self { compartments, default, name, reporter, protocol, runner: _ } = self;
-        CompartmentsBuilder { compartments, default, name, reporter, protocol, runner: OnRuntime }
+        let Self { compartments, default, max_wait, name, reporter, protocol, runner: _ } = self;
+        let runner = OnRuntime;
+        CompartmentsBuilder { compartments, default, max_wait, name, reporter, protocol, runner }
     }
 
     /// Adds this compartment, and gives it all requests that name none of the others. Default: they
@@ -92,11 +96,19 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
         self
     }
 
+    /// Lets a call that finds no free place wait this long for one, in each compartment that says nothing
+    /// of its own; see [`BulkheadLayerBuilder::max_wait`](crate::BulkheadLayerBuilder::max_wait).
+    /// Default: zero, it is refused at once.
+    pub fn max_wait(mut self, limit: Duration) -> Self {
+        self.max_wait = Some(limit);
+        self
+    }
+
     /// Follows responses by this protocol, and judges them by it where a limit learns. Default:
     /// [`Plain`].
     pub fn protocol<Q>(self, protocol: Q) -> CompartmentsBuilder<Q, F, R> {
-        let Self { compartments, default, name, reporter, protocol: _, runner } = self;
-        CompartmentsBuilder { compartments, default, name, reporter, protocol, runner }
+        let Self { compartments, default, max_wait, name, reporter, protocol: _, runner } = self;
+        CompartmentsBuilder { compartments, default, max_wait, name, reporter, protocol, runner }
     }
 
     /// Names the layer. Default: `"bulkhead"`. Errors and events name the compartment as well, as
@@ -119,13 +131,14 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
     /// [`ConfigError`] if there is no compartment, two have the same name, or a setting of one is wrong,
     /// as [for one alone](crate::BulkheadLayerBuilder::build).
     pub fn build(self) -> Result<BulkheadLayer<P, NamedCompartments<F>, R>, ConfigError> {
-        let Self { compartments, default, name, reporter, protocol, runner } = self;
-        let mut complete = Vec::with_capacity(compartments.len() + 1);
-        for compartment in compartments {
-            complete.push(compartment.complete()?);
-        }
-        let default = default.map(Compartment::complete).transpose()?;
-        let named = Arc::new(Named::new(complete, default, reporter)?);
+        let Self { compartments, default, max_wait, name, reporter, protocol, runner } = self;
+        let complete = |mut compartment: Compartment| {
+            compartment.or_max_wait(max_wait);
+            compartment.complete()
+        };
+        let compartments = compartments.into_iter().map(complete).collect::<Result<_, _>>()?;
+        let default = default.map(complete).transpose()?;
+        let named = Arc::new(Named::new(compartments, default, reporter)?);
         Ok(BulkheadLayer::with(NamedCompartments { named, name }, protocol, runner))
     }
 }
@@ -276,6 +289,7 @@ impl<P, F, R> fmt::Debug for CompartmentsBuilder<P, F, R> {
             .field("name", self.reporter.name())
             .field("compartments", &self.compartments)
             .field("default", &self.default)
+            .field("max_wait", &self.max_wait)
             .finish_non_exhaustive()
     }
 }

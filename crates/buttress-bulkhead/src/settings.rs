@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     limit: Option<LimitSource>,
-    pub(crate) max_wait: Duration,
+    pub(crate) max_wait: Option<Duration>,
     pub(crate) max_queue: Option<usize>,
     pub(crate) backpressure: bool,
     pub(crate) runtime: Option<Handle>,
@@ -46,6 +46,7 @@ impl Settings {
             return Err(ConfigError::new("max_concurrent", "not set", allowed));
         };
         let most = limit.check()?;
+        let max_wait = max_wait.unwrap_or(Duration::ZERO);
         if backpressure && !max_wait.is_zero() {
             let allowed = "left unset together with `backpressure`";
             return Err(ConfigError::new("max_wait", format!("{max_wait:?}"), allowed));

@@ -102,6 +102,27 @@ async fn each_has_its_own_wait_and_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_for_all_holds_where_one_says_nothing_of_its_own() {
+    let layer = BulkheadLayer::compartments(|request: &Request| request.0)
+        .max_wait(SECOND)
+        .compartment(("payment", 1))
+        .compartment(Compartment::new("inventory", 1).max_wait(Duration::ZERO))
+        .compartment(Compartment::new("email", 1).max_wait(3 * SECOND))
+        .default_compartment(("other", 1))
+        .build()
+        .unwrap();
+    let (probe, _inner) = Probe::new(|_: Request| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    for (to, seconds) in [("payment", 1), ("inventory", 0), ("email", 3), ("unheard of", 1)] {
+        let _taken = service.call(hangs(to));
+        let start = Instant::now();
+        let waits = timeout(60 * SECOND, service.call(hangs(to)));
+        assert!(waits.await.expect("it ends").is_err());
+        assert_eq!(start.elapsed(), seconds * SECOND, "{to}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_that_there_is_not_is_an_error_and_says_which() {
     let recorder = Recorder::new();
     let layer = BulkheadLayer::compartments(|request: &Request| request.0)
