@@ -6,9 +6,9 @@ use std::time::Duration;
 /// what is measured.
 pub(crate) const SERVICE_TIME: Duration = Duration::from_millis(20);
 
-/// The part of its places that a dependency has in use on average: near enough to all of them that a
-/// burst now and then has to queue.
-const LOAD: f64 = 0.6;
+/// The part of its places that a dependency has in use on average: so near to all of them that many a
+/// call has to queue.
+const LOAD: f64 = 0.8;
 
 /// Something that calls are made to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::BoxError;
+use buttress_core::{BoxError, Claim};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
@@ -26,16 +26,7 @@ struct Gate {
     /// The place among those who wait for the circuit.
     place: Option<u64>,
     timer: Option<Pin<Box<Sleep>>>,
-    inner: Inner,
-}
-
-/// What the inner service was asked for.
-enum Inner {
-    Nothing,
-    /// It is ready, or on its way to be: it may hold something.
-    Asked,
-    /// The error is the next call's.
-    Failed(BoxError),
+    claim: Claim,
 }
 
 impl Readiness {
@@ -59,23 +50,20 @@ impl Readiness {
     /// A call is let in, which uses up what the inner service was asked for: with its error, or else
     /// its readiness.
     pub(crate) fn take_error(&mut self) -> Option<BoxError> {
-        match std::mem::replace(&mut self.gate.as_mut()?.inner, Inner::Nothing) {
-            Inner::Failed(error) => Some(error),
-            Inner::Nothing | Inner::Asked => None,
-        }
+        self.gate.as_mut()?.claim.take_error()
     }
 
     /// A call is refused: what the inner service may hold for it is given back.
     pub(crate) fn release<S: Clone>(&mut self, inner: &mut S) {
         if let Some(gate) = &mut self.gate {
-            gate.release(inner);
+            gate.claim.release(inner);
         }
     }
 }
 
 impl Gate {
     fn new(circuit: Option<BreakerHandle>) -> Self {
-        Self { circuit, place: None, timer: None, inner: Inner::Nothing }
+        Self { circuit, place: None, timer: None, claim: Claim::default() }
     }
 
     fn poll<S, Req>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<()>
@@ -85,7 +73,7 @@ impl Gate {
     {
         while let Admittance::Later(until) = self.admittance(cx) {
             // One that waits here is not to hold a place of the inner service in vain.
-            self.release(inner);
+            self.claim.release(inner);
             let Some(until) = until else { return Poll::Pending };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
             if timer.deadline() != until {
@@ -95,30 +83,13 @@ impl Gate {
                 return Poll::Pending;
             }
         }
-        if let Inner::Failed(_) = self.inner {
-            return Poll::Ready(());
-        }
-        // Before it is asked, for it may panic.
-        self.inner = Inner::Asked;
-        inner.poll_ready(cx).map(|ready| {
-            if let Err(error) = ready {
-                self.inner = Inner::Failed(error.into());
-            }
-        })
+        self.claim.poll(inner, cx)
     }
 
     fn admittance(&mut self, cx: &mut Context<'_>) -> Admittance {
         let Some(circuit) = &self.circuit else { return Admittance::Now };
         let place = &mut self.place;
         circuit.shared().operate(|circuit| circuit.admittance(place, cx.waker(), Instant::now))
-    }
-
-    /// A clone has asked for nothing yet, whatever this one holds.
-    fn release<S: Clone>(&mut self, inner: &mut S) {
-        if !matches!(self.inner, Inner::Nothing) {
-            *inner = inner.clone();
-            self.inner = Inner::Nothing;
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::BoxError;
+use buttress_core::{BoxError, Claim};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -25,22 +25,13 @@ pub(crate) struct Readiness {
 struct Gate {
     bulkhead: BulkheadHandle,
     place: Place,
-    inner: Inner,
+    claim: Claim,
 }
 
 enum Place {
     None,
     Waiting(Turn),
     Taken(Permit),
-}
-
-/// What the inner service was asked for.
-enum Inner {
-    Nothing,
-    /// It is ready, or on its way to be: it may hold something.
-    Asked,
-    /// The error is the next call's.
-    Failed(BoxError),
 }
 
 /// What was claimed for the next call.
@@ -75,7 +66,7 @@ impl Readiness {
 
 impl Gate {
     fn new(bulkhead: BulkheadHandle) -> Self {
-        Self { bulkhead, place: Place::None, inner: Inner::Nothing }
+        Self { bulkhead, place: Place::None, claim: Claim::default() }
     }
 
     fn poll<S, Req>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<()>
@@ -94,26 +85,19 @@ impl Gate {
         if let Place::Waiting(turn) = &mut self.place {
             self.place = Place::Taken(ready!(turn.poll(cx)));
         }
-        if let Inner::Failed(_) = self.inner {
-            return Poll::Ready(());
-        }
-        // Before it is asked, for it may panic.
-        self.inner = Inner::Asked;
-        inner.poll_ready(cx).map(|ready| {
-            if let Err(error) = ready {
-                self.inner = Inner::Failed(error.into());
-            }
-        })
+        self.claim.poll(inner, cx)
     }
 
     /// Uses up the place, and what the inner service was asked for.
     fn take(&mut self) -> Option<Claimed> {
-        let inner = mem::replace(&mut self.inner, Inner::Nothing);
         let place = mem::replace(&mut self.place, Place::None);
-        match (place, inner) {
-            (_, Inner::Failed(error)) => Some(Claimed::Error(error)),
-            (Place::Taken(permit), _) => Some(Claimed::Place(permit)),
-            (Place::None | Place::Waiting(_), _) => None,
+        if let Some(error) = self.claim.take_error() {
+            return Some(Claimed::Error(error));
+        }
+        // The inner service was asked only once there was a place: where there is none it holds nothing.
+        match place {
+            Place::Taken(permit) => Some(Claimed::Place(permit)),
+            Place::None | Place::Waiting(_) => None,
         }
     }
 }

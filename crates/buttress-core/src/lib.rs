@@ -20,10 +20,12 @@
 //! | [`Reporter`] | what one layer says, in its own name |
 //! | [`Randomness`] | jitter and fault draws, seedable |
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
+//! | [`Claim`] | what was asked of an inner service before there is a call, where a layer waits in `poll_ready` |
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
 mod circuit;
+mod claim;
 mod config;
 mod deadline;
 mod degraded;
@@ -42,6 +44,7 @@ mod repeat;
 mod reporter;
 
 pub use circuit::{CircuitState, Trip};
+pub use claim::Claim;
 pub use config::ConfigError;
 pub use deadline::{Deadline, Scoped};
 pub use degraded::{Degraded, Substitute};

@@ -118,8 +118,10 @@ fn errors_read_at_three_in_the_morning() {
             "layer `name`: the deadline had passed before the call",
             "layer `name`: circuit open, since 5 calls in a row failed",
             "layer `name`: full, 1 of 1 places taken and 0 waiting",
-            "layer `name`: none of 1 places became free in 1.0s",
+            "layer `name`: no place became free in 1.0s, 1 of 1 taken and 0 waiting",
             "layer `name`: no compartment is called `x`",
+            "layer `name`: the call panicked on the runtime it was given to",
+            "layer `name`: the runtime that the call was given to has shut down",
             "layer `name`: fault injected on purpose",
         ]
     );
