@@ -65,6 +65,13 @@ impl Counts {
         Self { came: AtomicU64::new(limit as u64), left: AtomicU64::new(0) }
     }
 
+    /// So many came and left already.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn after(calls: u64, limit: usize) -> Self {
+        let calls = calls << BITS;
+        Self { came: AtomicU64::new(calls | limit as u64), left: AtomicU64::new(calls) }
+    }
+
     /// Comes in if there is room and nobody waits for it.
     #[inline]
     pub(crate) fn try_enter(&self) -> bool {

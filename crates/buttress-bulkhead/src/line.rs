@@ -15,6 +15,9 @@ pub(crate) struct Line {
     waiters: Slab<Waiter>,
     first: Option<usize>,
     last: Option<usize>,
+    // How often any waiter was looked at: what the tests measure its work by.
+    #[cfg(test)]
+    looks: usize,
 }
 
 #[derive(Debug)]
@@ -33,7 +36,13 @@ struct Between {
 
 impl Line {
     pub(crate) const fn new() -> Self {
-        Self { waiters: Slab::new(), first: None, last: None }
+        Self {
+            waiters: Slab::new(),
+            first: None,
+            last: None,
+            #[cfg(test)]
+            looks: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -56,17 +65,17 @@ impl Line {
     pub(crate) fn serve(&mut self) -> Option<Waker> {
         let first = self.first?;
         self.unlink(first);
-        Some(mem::replace(&mut self.waiters.get_mut(first)?.waker, noop()))
+        Some(mem::replace(&mut self.at(first)?.waker, noop()))
     }
 
     /// Whether this one was given a place.
-    pub(crate) fn is_served(&self, waiter: usize) -> bool {
-        self.waiters.get(waiter).is_some_and(|waiter| waiter.between.is_none())
+    pub(crate) fn is_served(&mut self, waiter: usize) -> bool {
+        self.at(waiter).is_some_and(|waiter| waiter.between.is_none())
     }
 
     /// Wakes by this one from now on, and answers the former.
     pub(crate) fn wake_by(&mut self, waiter: usize, waker: Waker) -> Option<Waker> {
-        Some(mem::replace(&mut self.waiters.get_mut(waiter)?.waker, waker))
+        Some(mem::replace(&mut self.at(waiter)?.waker, waker))
     }
 
     /// Leaves for good; answers his waker.
@@ -80,7 +89,7 @@ impl Line {
     }
 
     fn unlink(&mut self, waiter: usize) {
-        let between = self.waiters.get_mut(waiter).and_then(|waiter| waiter.between.take());
+        let between = self.at(waiter).and_then(|waiter| waiter.between.take());
         let Some(Between { before, behind }) = between else { return };
         match before {
             Some(before) => self.link(before, |between| between.behind = behind),
@@ -92,11 +101,32 @@ impl Line {
         }
     }
 
+    /// The only way to a waiter.
+    fn at(&mut self, waiter: usize) -> Option<&mut Waiter> {
+        #[cfg(test)]
+        {
+            self.looks += 1;
+        }
+        self.waiters.get_mut(waiter)
+    }
+
     fn link(&mut self, waiter: usize, change: impl FnOnce(&mut Between)) {
-        let between = self.waiters.get_mut(waiter).and_then(|waiter| waiter.between.as_mut());
+        let between = self.at(waiter).and_then(|waiter| waiter.between.as_mut());
         if let Some(between) = between {
             change(between);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl Line {
+    /// How many have not left, and how many there is room for.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.waiters.len(), self.waiters.capacity())
+    }
+
+    pub(crate) fn looks(&self) -> usize {
+        self.looks
     }
 }
 

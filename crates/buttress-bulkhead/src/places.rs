@@ -5,7 +5,12 @@ mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{mem, sync::PoisonError, task::Waker};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::PoisonError,
+    task::Waker,
+};
 
 #[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard};
@@ -152,6 +157,9 @@ struct Rest<'a>(&'a Places);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
-        self.0.serve();
+        while let Some(waker) = self.0.serve_one() {
+            // Another one that panics, while the first panic is on its way, would end the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 }
