@@ -82,16 +82,18 @@ impl Places {
     /// Whether this one has been given a place, which is his from now on; else this wakes him when he
     /// is. Not to be asked again once he has.
     pub(crate) fn is_served(&self, waiter: Waiter, waker: &Waker) -> bool {
-        // Cloned, and the former one dropped, while the lock is not held.
+        // Cloned, and dropped, while the lock is not held, and before anything is changed.
         let waker = waker.clone();
         let mut line = self.line();
-        let (served, _former) = if line.is_served(waiter.0) {
-            (true, line.leave(waiter.0))
-        } else {
-            (false, line.wake_by(waiter.0, waker))
-        };
+        if !line.is_served(waiter.0) {
+            let _former = line.wake_by(waiter.0, waker);
+            drop(line);
+            return false;
+        }
         drop(line);
-        served
+        drop(waker);
+        self.line().leave(waiter.0);
+        true
     }
 
     /// Leaves the queue; a place that he was given and did not take goes to the next.

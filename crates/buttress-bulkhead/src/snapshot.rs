@@ -14,14 +14,15 @@ pub struct BulkheadSnapshot {
     /// The calls that wait for a place. One that has been given a place is in flight, also while it
     /// has not been polled since.
     pub queued: usize,
-    /// The calls that were given a place since the layer was made. After 8.8 trillion it begins anew.
+    /// The calls that were given a place since the layer was made, also those that left before they took
+    /// it, or whose deadline had passed by then. After 8.8 trillion it begins anew.
     pub admitted: u64,
     /// The calls that were not made, since the layer was made.
     pub rejected: Rejected,
     /// The calls that were lost on the runtime that they were given to, since the layer was made: they
     /// panicked, or it has shut down. They are among those admitted.
     pub lost: u64,
-    /// How long those waited that were given a place and did not find one free.
+    /// How long those waited that took a place and did not find one free.
     pub waits: WaitTimes,
 }
 
