@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use buttress::{breaker::Window, fallback::Failure, prelude::*};
+use buttress::{
+    breaker::Window,
+    bulkhead::{Limit, Sample},
+    fallback::Failure,
+    prelude::*,
+};
 use buttress_testkit::{BodyStep, ScriptedBody};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -70,6 +75,18 @@ fn retry() -> JitteredRetryLayer {
 
 fn bulkhead() -> BulkheadLayer {
     BulkheadLayer::new(8).unwrap()
+}
+
+/// A limit that could learn, so that calls are measured.
+#[derive(Clone)]
+struct Learns;
+
+impl Limit for Learns {
+    fn current(&self) -> usize {
+        8
+    }
+
+    fn learn(&mut self, _sample: &Sample) {}
 }
 
 fn fallback() -> FallbackLayer<(), u64> {
@@ -135,6 +152,22 @@ fn a_breaker_by_key_allocates_the_key_alone() {
 #[test]
 fn bulkhead_allocates_nothing() {
     assert_eq!(allocations(bulkhead().layer(Adds)), 0);
+}
+
+#[test]
+fn a_bulkhead_of_any_kind_allocates_nothing() {
+    let builder = || BulkheadLayer::builder().max_concurrent(8);
+    let waits = builder().max_wait(Duration::from_secs(1)).build().unwrap();
+    assert_eq!(allocations(waits.layer(Adds)), 0);
+    let pushes_back = builder().backpressure().build().unwrap();
+    assert_eq!(allocations(pushes_back.layer(Adds)), 0);
+    let named = BulkheadLayer::compartments(|_: &u64| "payment").compartment(("payment", 8));
+    assert_eq!(allocations(named.build().unwrap().layer(Adds)), 0);
+    let known = builder().keyed(|n: &u64| n % 100).build().unwrap().layer(Adds);
+    allocations(known.clone());
+    assert_eq!(allocations(known), 0, "once all keys are known");
+    let learns = BulkheadLayer::builder().limit(Learns).build().unwrap();
+    assert_eq!(allocations(learns.layer(Adds)), 0);
 }
 
 #[test]
