@@ -137,9 +137,10 @@ impl<P, R> BulkheadLayerBuilder<P, (), R> {
     /// and places are taken inside calls.
     ///
     /// For whoever is to slow down instead of being refused, as one who reads from a queue, or a server
-    /// that should not accept more. A place is taken when `poll_ready` is ready, and is held until the
-    /// call that follows has ended, so a service that is readied and not called keeps it from all
-    /// others until it is dropped; and neither `max_wait` nor a deadline ends the wait. Where
+    /// that should not accept more. The service takes a place, or stands in the queue, from the
+    /// first `poll_ready` on, and holds it until the call that follows has ended: one that is asked and
+    /// not called keeps it from all others until it is dropped, also where its inner service is not ready,
+    /// or whoever asked has given up. Neither `max_wait` nor a deadline ends the wait. Where
     /// [`max_queue`](Self::max_queue) wait already, `poll_ready` is ready, and the call is refused.
     pub fn backpressure(mut self) -> Self {
         self.settings.backpressure = true;

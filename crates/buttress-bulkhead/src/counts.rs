@@ -72,28 +72,29 @@ impl Counts {
         Self { came: AtomicU64::new(calls | limit as u64), left: AtomicU64::new(calls) }
     }
 
-    /// Comes in if there is room and nobody waits for it.
+    /// Comes in if there is room and nobody waits for it; else says how it was.
     #[inline]
-    pub(crate) fn try_enter(&self) -> bool {
+    pub(crate) fn try_enter(&self) -> Result<(), Figures> {
         self.enter_unless(|figures| figures.is_full() || figures.queued > 0)
     }
 
     /// Comes in if there is room, for one who waits.
     pub(crate) fn try_enter_from_queue(&self) -> bool {
-        self.enter_unless(Figures::is_full)
+        self.enter_unless(Figures::is_full).is_ok()
     }
 
     #[inline]
-    fn enter_unless(&self, barred: impl Fn(Figures) -> bool) -> bool {
+    fn enter_unless(&self, barred: impl Fn(Figures) -> bool) -> Result<(), Figures> {
         // In this order: those that left are then never more than those that came, unless more have
         // come meanwhile; and a call that leaves meanwhile only makes room.
         let mut came = self.came.load(Ordering::Acquire);
         loop {
             let left = self.left.load(Ordering::Acquire);
-            let next = if barred(Figures::of(came, left)) {
+            let figures = Figures::of(came, left);
+            let next = if barred(figures) {
                 let now = self.came.load(Ordering::Acquire);
                 if now == came {
-                    return false;
+                    return Err(figures);
                 }
                 Err(now)
             } else {
@@ -101,7 +102,7 @@ impl Counts {
                 self.came.compare_exchange_weak(came, next, Ordering::AcqRel, Ordering::Acquire)
             };
             match next {
-                Ok(_) => return true,
+                Ok(_) => return Ok(()),
                 Err(now) => came = now,
             }
         }

@@ -35,10 +35,11 @@ enum Before<S, Req, R> {
 }
 
 struct Waiting<S, Req, R> {
-    wait: Wait,
     service: S,
     request: Req,
     runner: R,
+    // Last: a place that he was given and has not taken goes on when nothing of the call is left.
+    wait: Wait,
 }
 
 impl<S: Service<Req>, Req, P, R: Runner<S, Req>> ResponseFuture<S, Req, P, R> {
@@ -51,6 +52,7 @@ impl<S: Service<Req>, Req, P, R: Runner<S, Req>> ResponseFuture<S, Req, P, R> {
         mut permit: Permit,
         protocol: P,
     ) -> Self {
+        permit.begin();
         let run = runner.start(service, request, &mut permit);
         Self { run: Some(run), permit, protocol, before: None }
     }
@@ -58,7 +60,7 @@ impl<S: Service<Req>, Req, P, R: Runner<S, Req>> ResponseFuture<S, Req, P, R> {
     /// Waits first, then calls `service`.
     #[cold]
     pub(crate) fn waiting(wait: Wait, runner: R, service: S, request: Req, protocol: P) -> Self {
-        let waiting = Box::new(Waiting { wait, service, request, runner });
+        let waiting = Box::new(Waiting { service, request, runner, wait });
         let before = Some(Before::Waiting(waiting));
         Self { run: None, permit: Permit::default(), protocol, before }
     }
@@ -89,26 +91,24 @@ where
         let run = this.run.as_mut().as_pin_mut().expect("it was there or has just begun");
         let answer = ready!(R::poll(run, cx, this.permit));
         this.run.set(None);
-        let mut failed = None;
         if this.permit.is_measured() {
             let judged = this.protocol.classify(answer.as_ref()).outcome;
             // A good response is often not over with its head.
-            failed = (answer.is_err() || judged != Outcome::Success).then_some(judged);
+            if answer.is_err() || judged != Outcome::Success {
+                this.permit.judge(judged);
+            }
         }
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                this.permit.settle(failed.unwrap_or(Outcome::Neutral));
+                this.permit.settle(Outcome::Neutral);
                 return Poll::Ready(Err(error));
             }
         };
         if let Some(outcome) = this.protocol.over(&response) {
-            this.permit.settle(failed.unwrap_or(outcome));
+            this.permit.settle(outcome);
             // Not the one that is empty now: what was just written is slow to move.
             return Poll::Ready(Ok(this.protocol.follow(response, Permit::default())));
-        }
-        if let Some(failed) = failed {
-            this.permit.judge(failed);
         }
         Poll::Ready(Ok(this.protocol.follow(response, this.permit.take())))
     }
@@ -129,8 +129,11 @@ where
         Some(Before::Refused(_)) | None => Err(None),
     };
     match (before.take(), admitted) {
-        (Some(Before::Waiting(waiting)), Ok(mut permit)) => {
-            let Waiting { mut service, request, runner, .. } = *waiting;
+        (Some(Before::Waiting(waiting)), Ok(())) => {
+            // Bound in this order, to be dropped in the other.
+            let Waiting { wait, mut service, request, runner } = *waiting;
+            let mut permit = wait.take();
+            permit.begin();
             let run = runner.start(&mut service, request, &mut permit);
             Poll::Ready(Ok((run, permit)))
         }

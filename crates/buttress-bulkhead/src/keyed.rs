@@ -85,11 +85,12 @@ impl<P, R> BulkheadLayerBuilder<P, (), R> {
 impl<P, K, F, R> BulkheadLayerBuilder<P, ByKey<K, F>, R> {
     /// Keeps the compartments of this many keys, from 1 to 1,000,000. Default: 1,000.
     ///
-    /// When another key comes, one that was not called of late is forgotten, unless calls of it are in
-    /// flight or wait, its limit was changed, or an operator holds it. If none is found among those
-    /// that are looked at, the new key shares one further compartment, of the same settings, with all
-    /// others that there is no room for: however many keys come, no more calls pass at once than those
-    /// of `max_keys` and one compartments.
+    /// When another key comes, one that was not called of late is forgotten, with what its limit may have
+    /// learned, unless calls of it are in flight or wait, an operator has said what its limit is, or holds
+    /// it. If none is found among those that are looked at, the new key shares one further compartment, of
+    /// the same settings, with all others that there is no room for: however many keys come, no more calls
+    /// pass at once than those of `max_keys` and one compartments. A key that is given room later may still
+    /// have calls in the shared one.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.keyed.max_keys = keys;
         self
@@ -194,7 +195,7 @@ impl<K> KeyedBulkheadHandle<K> {
     }
 
     /// All compartments that are kept, with their keys, in no order. Not of one moment, while there are
-    /// calls.
+    /// calls. None of them is forgotten while you hold it.
     pub fn handles(&self) -> Vec<(K, BulkheadHandle)>
     where
         K: Clone,

@@ -90,7 +90,9 @@
 //!
 //! Waiting calls are served in the order they were made, and none is overtaken by one that comes
 //! later. Waiting ends with `max_wait` or with the ambient [`Deadline`](buttress_core::Deadline),
-//! whichever is sooner; a call whose deadline has passed when its turn comes is not made.
+//! whichever is sooner; a call whose deadline has passed when its turn comes is not made. One that finds
+//! a free place is, whatever its deadline: that is the business of a `TimeoutLayer`, and of whoever
+//! accepts the deadline.
 //!
 //! # Refusals
 //!
@@ -103,8 +105,8 @@
 //! | [`Panicked`](buttress_core::RejectionKind::Panicked), [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown) | the call was lost on the runtime that it was given to |
 //!
 //! The first two have a `retry_after`: how long it takes, at the pace at which places came back of late
-//! while calls were refused, until all who wait have one, and one more. It is a second where nothing is
-//! known yet, and never more than 30.
+//! while calls were refused, until all who wait have one, and one more. If none came back it is as long as
+//! that has been so. It is a second where nothing is known yet, and never more than 30.
 //!
 //! # Example
 //!
@@ -138,8 +140,9 @@
 //!
 //! # Cost
 //!
-//! A call that finds a free place takes no lock and allocates nothing; it changes two words and a
-//! reference count. Only a limit that learns reads the clock.
+//! A call that finds a free place takes no lock, reads no clock and allocates nothing; it changes two
+//! words and a reference count. A limit that learns reads the clock twice a call, and is told under a
+//! lock; by key there is the map's, and the key to make; a runtime takes a task for each call.
 //!
 //! # Events
 //!

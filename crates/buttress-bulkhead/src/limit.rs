@@ -9,7 +9,8 @@ use crate::counts::MOST;
 /// Says how many calls may be in flight at once, and learns from each that has ended.
 ///
 /// This is the pure part of an adaptive limit: it reads no clock and knows no service. It is told of
-/// the calls of one compartment in the order in which they end, one at a time.
+/// the calls of one compartment in the order in which they end, one at a time, and of none that was not
+/// made.
 ///
 /// A limit outside 1 to 1,000,000 is taken for the nearest within. When it shrinks, no call in flight
 /// is touched: places that come back are free again only when there are fewer in flight. When it grows,
@@ -48,8 +49,11 @@ pub trait Limit: Send + 'static {
     /// The limit now.
     fn current(&self) -> usize;
 
-    /// Learns from a call that has ended, on whose thread this runs: it should be quick, and must not
-    /// panic. The place of the call comes back right after.
+    /// Learns from a call that has ended, on whose thread this runs. The place of the call comes back
+    /// right after.
+    ///
+    /// One at a time learns, so it should be quick; and it must neither panic nor make or end calls of
+    /// the bulkhead that it is the limit of, nor set its limit.
     fn learn(&mut self, sample: &Sample);
 
     /// Whether it ever learns: if not, no call is measured for it. Default: yes.
@@ -78,13 +82,14 @@ impl Limit for Fixed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// How long it had its place: from its admission to the end of its response. A reader who takes
-    /// his time is in it.
+    /// From when the inner service was asked to the end of the response. A reader who takes his time is
+    /// in it; a wait for the place is not.
     pub latency: Duration,
     /// How many calls were in flight when it ended, itself included.
     pub in_flight: usize,
-    /// What it says about the dependency. [`Neutral`](Outcome::Neutral) if it was not sent, as when a
-    /// layer inside refused it, or its caller hung up; its latency says nothing then.
+    /// What it says about the dependency, as its protocol judges. [`Failure`](Outcome::Failure) as well
+    /// if a limit outside cut it, or it panicked; [`Neutral`](Outcome::Neutral) if a layer inside refused
+    /// it, or its caller hung up: its latency says nothing then.
     pub outcome: Outcome,
 }
 

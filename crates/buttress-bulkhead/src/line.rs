@@ -4,7 +4,7 @@ use std::{mem, task::Waker};
 
 use slab::Slab;
 
-/// So much room is kept when nobody waits any more; what a storm took beyond that is given back.
+/// So much room is kept when nobody waits any more. What a storm took is given back.
 const KEPT: usize = 1_024;
 
 /// A queue that whoever is in it can leave from anywhere, at no more cost than from its head.

@@ -1,8 +1,10 @@
 //! Calls that run on a runtime of their own.
 
 use std::{
-    fmt, mem,
-    pin::Pin,
+    fmt,
+    future::poll_fn,
+    mem,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
@@ -53,25 +55,17 @@ where
     type Run = RunOnRuntime<S, Req>;
 
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
-        let of = |bulkhead: &BulkheadHandle| {
-            Some((bulkhead.shared().runtime()?.clone(), bulkhead.clone()))
-        };
-        let Some((runtime, bulkhead)) = permit.bulkhead().and_then(of) else {
+        let bulkhead = permit.bulkhead().cloned();
+        let runtime = bulkhead.as_ref().and_then(|bulkhead| bulkhead.shared().runtime());
+        let (Some(bulkhead), Some(runtime)) = (&bulkhead, runtime) else {
             return RunOnRuntime::InPlace(InPlace.start(service, request, permit));
         };
         // The instance itself, for it may have claimed something in `poll_ready`.
         let fresh = service.clone();
         let service = mem::replace(service, fresh);
-        let permit = permit.take();
-        let call = async move {
-            // Dropped last: the place is given back when nothing of the call is left.
-            let permit = permit;
-            let mut service = service;
-            let answer = ReadyCall::start(&mut service, request).await;
-            (answer.map_err(Into::into), permit)
-        };
-        let task = runtime.spawn(Deadline::scoped(Deadline::current(), call));
-        RunOnRuntime::Elsewhere(Elsewhere { task, bulkhead })
+        let task = Task { service, request, permit: permit.take() };
+        let task = runtime.spawn(Deadline::scoped(Deadline::current(), task.run()));
+        RunOnRuntime::Elsewhere(Elsewhere { task, bulkhead: bulkhead.clone() })
     }
 
     fn poll(
@@ -91,6 +85,28 @@ where
                 })
             }
         }
+    }
+}
+
+/// What a task is given. Dropped in this order, also if it never begins: the place is given back when
+/// nothing of the call is left.
+struct Task<S, Req> {
+    service: S,
+    request: Req,
+    permit: Permit,
+}
+
+impl<S, Req> Task<S, Req>
+where
+    S: Service<Req> + Clone,
+    S::Error: Into<BoxError>,
+{
+    async fn run(self) -> (Result<S::Response, BoxError>, Permit) {
+        // Bound in this order, to be dropped in the other.
+        let Self { mut permit, mut service, request } = self;
+        let mut call = pin!(permit.watch(|| ReadyCall::start(&mut service, request)));
+        let answer = poll_fn(|cx| permit.watch(|| call.as_mut().poll(cx))).await;
+        (answer.map_err(Into::into), permit)
     }
 }
 

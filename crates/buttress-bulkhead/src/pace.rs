@@ -25,8 +25,9 @@ const SPAN: Duration = Duration::from_secs(1);
 /// What was told so short a time ago still holds: in a storm of refusals most do not measure.
 const FRESH: Duration = Duration::from_millis(1);
 
-/// Nobody was refused for so long: places were free, and what came back then says nothing.
-const LULL: Duration = Duration::from_secs(5);
+/// Nobody was refused for so long, and some left: places may have been free meanwhile, and how many came
+/// back says nothing.
+const LULL: Duration = Duration::from_millis(200);
 
 /// Estimates how long it takes until a place is free, from how many calls left between refusals.
 ///
@@ -43,7 +44,7 @@ pub(crate) struct Pace {
 struct Marks {
     older: Mark,
     newer: Mark,
-    last: Instant,
+    last: Mark,
 }
 
 /// So many had left at that time.
@@ -69,7 +70,7 @@ impl Pace {
         };
         if let Some(mut marks) = marks {
             let marks = marks.get_or_insert_with(|| Marks::begin(Mark { at: now, left }));
-            if now.saturating_duration_since(marks.last) >= FRESH {
+            if now.saturating_duration_since(marks.last.at) >= FRESH {
                 let between = marks.measure(Mark { at: now, left });
                 self.between.store(between.unwrap_or(0), Ordering::Relaxed);
             }
@@ -83,19 +84,20 @@ impl Pace {
 
 impl Marks {
     fn begin(mark: Mark) -> Self {
-        Self { older: mark, newer: mark, last: mark.at }
+        Self { older: mark, newer: mark, last: mark }
     }
 
     /// The nanoseconds between two that leave, from what is known and this.
     fn measure(&mut self, mark: Mark) -> Option<u64> {
         let since = |earlier: Instant| mark.at.saturating_duration_since(earlier);
-        if since(self.last) > LULL {
+        if mark.left != self.last.left && since(self.last.at) > LULL {
             *self = Self::begin(mark);
         }
-        self.last = mark.at;
+        self.last = mark;
         let span = since(self.older.at);
         let left = mark.left.saturating_sub(self.older.left);
-        if since(self.newer.at) >= SPAN {
+        // While none leaves, the span goes back to the one who left last.
+        if left > 0 && since(self.newer.at) >= SPAN {
             self.older = self.newer;
             self.newer = mark;
         }
@@ -122,7 +124,7 @@ mod tests {
         #[test]
         fn an_even_pace_is_told(
             every in 1..2_000_u32,
-            refusals in proptest::collection::vec(1..900_u32, 1..60),
+            refusals in proptest::collection::vec(1..200_u32, 1..99),
             places in 1..50_usize,
         ) {
             let (pace, start) = (Pace::new(), Instant::now());

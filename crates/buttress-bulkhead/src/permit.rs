@@ -1,11 +1,11 @@
 //! A place that a call has, until its response is over.
 
-use std::{fmt, mem, thread};
+use std::{fmt, mem};
 
 use buttress_core::{Deadline, End, Follower, Judgement, Outcome};
 use tokio::time::Instant;
 
-use crate::{BulkheadHandle, Sample};
+use crate::{BulkheadHandle, Sample, counts::Figures};
 
 /// A place of the bulkhead, given back when it is dropped.
 ///
@@ -19,7 +19,7 @@ pub struct Permit {
 
 struct Place {
     bulkhead: BulkheadHandle,
-    // Where the limit learns from it.
+    // From the call on, where the limit learns from it.
     measured: Option<Measured>,
 }
 
@@ -31,18 +31,36 @@ struct Measured {
 }
 
 impl Permit {
-    /// A place, if one is free and nobody waits for it.
+    /// A place, if one is free and nobody waits for it; else how it was.
     #[inline]
-    pub(crate) fn try_enter(bulkhead: BulkheadHandle) -> Result<Self, BulkheadHandle> {
-        if bulkhead.shared().places.try_enter() { Ok(Self::of(bulkhead)) } else { Err(bulkhead) }
+    pub(crate) fn try_enter(bulkhead: BulkheadHandle) -> Result<Self, (BulkheadHandle, Figures)> {
+        match bulkhead.shared().places.try_enter() {
+            Ok(()) => Ok(Self::of(bulkhead)),
+            Err(figures) => Err((bulkhead, figures)),
+        }
     }
 
     /// The place that one has come into.
     #[inline]
     pub(crate) fn of(bulkhead: BulkheadHandle) -> Self {
-        let since = bulkhead.shared().learns().then(Instant::now);
-        let measured = since.map(|since| Measured { since, outcome: None });
-        Self { place: Some(Place { bulkhead, measured }) }
+        Self { place: Some(Place { bulkhead, measured: None }) }
+    }
+
+    /// The call begins: from now on it is measured, where the limit learns from it.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.bulkhead.shared().learns()) {
+            place.measured = Some(Measured { since: Instant::now(), outcome: None });
+        }
+    }
+
+    /// Runs a part of the call; that it panics is a failure, whoever catches it.
+    #[inline]
+    pub(crate) fn watch<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        let watch = Watch(self);
+        let result = run();
+        mem::forget(watch);
+        result
     }
 
     /// The bulkhead that it is a place of.
@@ -74,6 +92,15 @@ impl Permit {
     pub(crate) fn settle(&mut self, outcome: Outcome) {
         self.judge(outcome);
         self.place = None;
+    }
+}
+
+/// Dropped only by a panic.
+struct Watch<'a>(&'a mut Permit);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.judge(Outcome::Failure);
     }
 }
 
@@ -114,9 +141,9 @@ impl Measured {
     #[cold]
     fn tell(self, bulkhead: &BulkheadHandle) {
         let outcome = self.outcome.unwrap_or_else(|| {
-            // Dropped: by a panic, or cut by a limit, or its caller hung up.
+            // Dropped: cut by a limit, or its caller hung up.
             let cut = Deadline::current().is_some_and(Deadline::is_past);
-            if cut || thread::panicking() { Outcome::Failure } else { Outcome::Neutral }
+            if cut { Outcome::Failure } else { Outcome::Neutral }
         });
         let latency = self.since.elapsed();
         bulkhead.shared().learn(|in_flight| Sample { latency, in_flight, outcome });

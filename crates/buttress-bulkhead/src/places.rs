@@ -8,7 +8,10 @@ mod tests;
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::PoisonError,
+    sync::{
+        PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
 };
 
@@ -32,6 +35,7 @@ pub(crate) struct Places {
     // First in whatever holds the places, next to its reference count: a call writes both.
     counts: Counts,
     line: Mutex<Line>,
+    untaken: AtomicU64,
 }
 
 /// What came of asking for a place and being ready to wait.
@@ -52,7 +56,11 @@ pub(crate) struct Waiter(usize);
 impl Places {
     /// `limit` free places, from 1 to [`MOST`](crate::counts::MOST).
     pub(crate) fn new(limit: usize) -> Self {
-        Self { counts: Counts::new(limit), line: Mutex::new(Line::new()) }
+        Self {
+            counts: Counts::new(limit),
+            line: Mutex::new(Line::new()),
+            untaken: AtomicU64::new(0),
+        }
     }
 
     /// All counts, of one moment.
@@ -60,9 +68,9 @@ impl Places {
         self.counts.figures()
     }
 
-    /// Takes a place if one is free and nobody waits for it.
+    /// Takes a place if one is free and nobody waits for it; else says how it was.
     #[inline]
-    pub(crate) fn try_enter(&self) -> bool {
+    pub(crate) fn try_enter(&self) -> Result<(), Figures> {
         self.counts.try_enter()
     }
 
@@ -73,30 +81,32 @@ impl Places {
             match self.counts.try_queue(max_queue) {
                 Ok(()) => return Joined::Queued(Waiter(line.join())),
                 Err(NotQueued::Full(figures)) => return Joined::Full(figures),
-                Err(NotQueued::Room) if self.counts.try_enter() => return Joined::Entered,
+                Err(NotQueued::Room) if self.counts.try_enter().is_ok() => return Joined::Entered,
                 Err(NotQueued::Room) => {}
             }
         }
     }
 
-    /// Whether this one has been given a place, which is his from now on; else this wakes him when he
-    /// is. Not to be asked again once he has.
+    /// Whether this one has been given a place; else this wakes him when he is.
     pub(crate) fn is_served(&self, waiter: Waiter, waker: &Waker) -> bool {
-        // Cloned, and dropped, while the lock is not held, and before anything is changed.
+        // Cloned, and the former one dropped, while the lock is not held.
         let waker = waker.clone();
         let mut line = self.line();
-        if !line.is_served(waiter.0) {
-            let _former = line.wake_by(waiter.0, waker);
+        if line.is_served(waiter.0) {
             drop(line);
-            return false;
+            return true;
         }
+        let _former = line.wake_by(waiter.0, waker);
         drop(line);
-        drop(waker);
-        self.line().leave(waiter.0);
-        true
+        false
     }
 
-    /// Leaves the queue; a place that he was given and did not take goes to the next.
+    /// Takes the place that he has been given.
+    pub(crate) fn take(&self, waiter: Waiter) {
+        self.line().leave(waiter.0);
+    }
+
+    /// Leaves the queue; a place that he was given and has not taken goes to the next.
     pub(crate) fn quit(&self, waiter: Waiter) {
         let mut line = self.line();
         let served = line.is_served(waiter.0);
@@ -106,8 +116,14 @@ impl Places {
         }
         drop(line);
         if served {
+            self.untaken.fetch_add(1, Ordering::Relaxed);
             self.leave();
         }
+    }
+
+    /// How many places were given to one who waited, ever, and were not taken by him.
+    pub(crate) fn untaken(&self) -> u64 {
+        self.untaken.load(Ordering::Relaxed)
     }
 
     /// Gives a place back.
@@ -120,16 +136,16 @@ impl Places {
 
     /// Has so many places from now on. No call in flight is touched: if there are fewer than are
     /// taken, those that are given back are free only when there are fewer in flight.
+    ///
+    /// Whoever waits is given what there is of them by [`serve`](Self::serve).
     pub(crate) fn set_limit(&self, limit: usize) {
-        let line = self.line();
+        let _line = self.line();
         self.counts.set_limit(limit);
-        drop(line);
-        self.serve();
     }
 
-    /// Gives the free places to those who wait.
+    /// Gives the free places to those who wait, and wakes them.
     #[cold]
-    fn serve(&self) {
+    pub(crate) fn serve(&self) {
         while let Some(waker) = self.serve_one() {
             let rest = Rest(self);
             waker.wake();
@@ -163,5 +179,27 @@ impl Drop for Rest<'_> {
             // Another one that panics, while the first panic is on its way, would end the process.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
+    }
+}
+
+/// What its callers do in several steps.
+#[cfg(test)]
+impl Places {
+    fn enters(&self) -> bool {
+        self.try_enter().is_ok()
+    }
+
+    /// Whether he has been given a place, which he takes then.
+    fn takes(&self, waiter: Waiter, waker: &Waker) -> bool {
+        let served = self.is_served(waiter, waker);
+        if served {
+            self.take(waiter);
+        }
+        served
+    }
+
+    fn change_limit(&self, limit: usize) {
+        self.set_limit(limit);
+        self.serve();
     }
 }

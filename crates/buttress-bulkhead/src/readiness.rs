@@ -24,20 +24,22 @@ pub(crate) struct Readiness {
 /// Waits for a place, and then for the inner service.
 struct Gate {
     bulkhead: BulkheadHandle,
-    place: Place,
+    held: Held,
     claim: Claim,
 }
 
-enum Place {
-    None,
-    Waiting(Turn),
-    Taken(Permit),
+/// What is held of the bulkhead.
+enum Held {
+    Nothing,
+    Turn(Turn),
+    Place(Permit),
 }
 
 /// What was claimed for the next call.
 pub(crate) enum Claimed {
     Place(Permit),
-    Error(BoxError),
+    /// There was a place, but no inner service.
+    Error(BoxError, Permit),
 }
 
 impl Readiness {
@@ -66,7 +68,7 @@ impl Readiness {
 
 impl Gate {
     fn new(bulkhead: BulkheadHandle) -> Self {
-        Self { bulkhead, place: Place::None, claim: Claim::default() }
+        Self { bulkhead, held: Held::Nothing, claim: Claim::default() }
     }
 
     fn poll<S, Req>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<()>
@@ -74,31 +76,36 @@ impl Gate {
         S: Service<Req> + Clone,
         S::Error: Into<BoxError>,
     {
-        if let Place::None = self.place {
-            self.place = match Turn::ask(&self.bulkhead, Instant::now()) {
-                Asked::Admitted(permit) => Place::Taken(permit),
-                Asked::Waiting(turn) => Place::Waiting(turn),
-                // Then the call is refused.
-                Asked::Full(_) => return Poll::Ready(()),
+        if let Held::Nothing = self.held {
+            self.held = match Permit::try_enter(self.bulkhead.clone()) {
+                Ok(permit) => Held::Place(permit),
+                Err(_) => match Turn::ask(&self.bulkhead, Instant::now()) {
+                    Asked::Admitted(permit) => Held::Place(permit),
+                    Asked::Waiting(turn) => Held::Turn(turn),
+                    // Then the call is refused.
+                    Asked::Full(_) => return Poll::Ready(()),
+                },
             };
         }
-        if let Place::Waiting(turn) = &mut self.place {
-            self.place = Place::Taken(ready!(turn.poll(cx)));
+        if let Held::Turn(turn) = &mut self.held {
+            ready!(turn.poll(cx));
+            if let Held::Turn(turn) = mem::replace(&mut self.held, Held::Nothing) {
+                self.held = Held::Place(turn.take());
+            }
         }
         self.claim.poll(inner, cx)
     }
 
     /// Uses up the place, and what the inner service was asked for.
     fn take(&mut self) -> Option<Claimed> {
-        let place = mem::replace(&mut self.place, Place::None);
-        if let Some(error) = self.claim.take_error() {
-            return Some(Claimed::Error(error));
-        }
+        let held = mem::replace(&mut self.held, Held::Nothing);
+        let error = self.claim.take_error();
         // The inner service was asked only once there was a place: where there is none it holds nothing.
-        match place {
-            Place::Taken(permit) => Some(Claimed::Place(permit)),
-            Place::None | Place::Waiting(_) => None,
-        }
+        let Held::Place(permit) = held else { return None };
+        Some(match error {
+            Some(error) => Claimed::Error(error, permit),
+            None => Claimed::Place(permit),
+        })
     }
 }
 

@@ -46,16 +46,16 @@ where
     type Run = ReadyCall<S, Req>;
 
     #[inline]
-    fn start(&self, service: &mut S, request: Req, _permit: &mut Permit) -> Self::Run {
-        ReadyCall::start(service, request)
+    fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
+        permit.watch(|| ReadyCall::start(service, request))
     }
 
     #[inline]
     fn poll(
         run: Pin<&mut Self::Run>,
         cx: &mut Context<'_>,
-        _permit: &mut Permit,
+        permit: &mut Permit,
     ) -> Poll<Result<S::Response, BoxError>> {
-        run.poll(cx).map_err(Into::into)
+        permit.watch(|| run.poll(cx)).map_err(Into::into)
     }
 }

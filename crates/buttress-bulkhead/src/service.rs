@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::{
     BulkheadHandle, Compartments, InPlace, OneCompartment, Permit, ResponseFuture, Runner,
+    counts::Figures,
     readiness::{Claimed, Readiness},
     turn::{Asked, Turn},
     wait::{Patience, Wait},
@@ -60,6 +61,7 @@ impl<S, P: Clone, C, R: Clone> Bulkhead<S, P, C, R> {
     fn call_later<Req>(
         &mut self,
         bulkhead: &BulkheadHandle,
+        figures: Figures,
         request: Req,
     ) -> ResponseFuture<S, Req, P, R>
     where
@@ -69,7 +71,7 @@ impl<S, P: Clone, C, R: Clone> Bulkhead<S, P, C, R> {
         let (shared, protocol) = (bulkhead.shared(), self.protocol.clone());
         let max_wait = shared.settings().max_wait;
         if max_wait.is_zero() {
-            let rejection = shared.reject_as_full(shared.places.figures());
+            let rejection = shared.reject_as_full(figures);
             return ResponseFuture::refused(rejection.into(), protocol);
         }
         let now = Instant::now();
@@ -122,11 +124,17 @@ where
                 };
                 match Permit::try_enter(bulkhead) {
                     Ok(permit) => permit,
-                    Err(bulkhead) => return self.call_later(&bulkhead, request),
+                    Err((bulkhead, figures)) => {
+                        return self.call_later(&bulkhead, figures, request);
+                    }
                 }
             }
             Some(Claimed::Place(permit)) => permit,
-            Some(Claimed::Error(error)) => {
+            Some(Claimed::Error(error, mut permit)) => {
+                permit.begin();
+                if permit.is_measured() {
+                    permit.judge(self.protocol.classify(Err(&error)).outcome);
+                }
                 return ResponseFuture::refused(error, self.protocol.clone());
             }
         };

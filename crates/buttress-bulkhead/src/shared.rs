@@ -15,7 +15,6 @@ use tokio::{runtime::Handle, task::JoinError, time::Instant};
 use crate::{
     Limit, Sample,
     counts::{Figures, MOST},
-    limit::Fixed,
     pace::Pace,
     places::Places,
     settings::Complete,
@@ -29,8 +28,8 @@ pub(crate) const LAYER: &str = "bulkhead";
 /// One compartment.
 pub(crate) struct Shared {
     pub(crate) places: Places,
-    // None if it never learns.
-    learner: Option<Mutex<Box<dyn Limit>>>,
+    // None if it never learns, and nothing in it once an operator has said what it is.
+    learner: Option<Mutex<Option<Box<dyn Limit>>>>,
     settings: Arc<Complete>,
     reporter: Reporter,
     pub(crate) waits: Waits,
@@ -47,7 +46,7 @@ impl Shared {
     pub(crate) fn new(settings: Arc<Complete>, reporter: Reporter) -> Self {
         let limit = settings.limit.make();
         let places = Places::new(limit.current().clamp(1, MOST));
-        let learner = limit.learns().then(|| Mutex::new(limit));
+        let learner = limit.learns().then(|| Mutex::new(Some(limit)));
         Self {
             places,
             learner,
@@ -78,29 +77,36 @@ impl Shared {
     /// Whether calls are measured for a limit that learns.
     #[inline]
     pub(crate) fn learns(&self) -> bool {
-        self.learner.is_some()
+        self.learner.is_some() && !self.told.load(Ordering::Relaxed)
     }
 
     /// Tells the limit of a call that has ended, and holds to what it says from now on.
     #[cold]
     pub(crate) fn learn(&self, sample: impl FnOnce(usize) -> Sample) {
-        let Some(mut limit) = self.limit() else { return };
-        limit.learn(&sample(self.places.figures().in_flight));
-        let (now, next) = (self.places.figures().limit, limit.current().clamp(1, MOST));
-        // Under the lock, so that of two that learn the later one's word holds.
-        if next != now {
-            self.places.set_limit(next);
+        let Some(mut learner) = self.learner() else { return };
+        // None once an operator has said what the limit is.
+        let Some(limit) = &mut *learner else { return };
+        let figures = self.places.figures();
+        limit.learn(&sample(figures.in_flight));
+        let next = limit.current().clamp(1, MOST);
+        if next == figures.limit {
+            return;
         }
+        // Set under the lock, so that of two that learn the later one's word holds. To wake those who
+        // wait is foreign code, which may end another call and so come here.
+        self.places.set_limit(next);
+        drop(learner);
+        self.places.serve();
     }
 
     /// Holds to this limit from now on, from 1 to [`MOST`], whatever the former would learn.
     pub(crate) fn set_limit(&self, limit: usize) {
         self.told.store(true, Ordering::Relaxed);
-        let learner = self.limit();
+        let mut learner = self.learner();
+        let _former = learner.as_mut().and_then(|learner| learner.take());
         self.places.set_limit(limit);
-        if let Some(mut learner) = learner {
-            *learner = Box::new(Fixed(limit));
-        }
+        drop(learner);
+        self.places.serve();
     }
 
     /// Whether [`set_limit`](Self::set_limit) was ever called.
@@ -109,7 +115,7 @@ impl Shared {
         self.told.load(Ordering::Relaxed)
     }
 
-    fn limit(&self) -> Option<MutexGuard<'_, Box<dyn Limit>>> {
+    fn learner(&self) -> Option<MutexGuard<'_, Option<Box<dyn Limit>>>> {
         let learner = self.learner.as_ref()?;
         Some(learner.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -166,7 +172,7 @@ impl Shared {
             limit: figures.limit,
             in_flight: figures.in_flight,
             queued: figures.queued,
-            admitted: figures.came,
+            admitted: figures.came.saturating_sub(self.places.untaken()),
             rejected: Rejected {
                 full: self.full.load(Ordering::Relaxed),
                 queue_timeout: self.queue_timeout.load(Ordering::Relaxed),

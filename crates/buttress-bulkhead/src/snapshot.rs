@@ -14,8 +14,8 @@ pub struct BulkheadSnapshot {
     /// The calls that wait for a place. One that has been given a place is in flight, also while it
     /// has not been polled since.
     pub queued: usize,
-    /// The calls that were given a place since the layer was made, also those that left before they took
-    /// it, or whose deadline had passed by then. After 8.8 trillion it begins anew.
+    /// The calls that took a place since the layer was made, and under `backpressure` the services that
+    /// did. After 8.8 trillion it begins anew.
     pub admitted: u64,
     /// The calls that were not made, since the layer was made.
     pub rejected: Rejected,

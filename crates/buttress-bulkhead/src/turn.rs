@@ -50,14 +50,23 @@ impl Turn {
         self.since
     }
 
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Permit> {
-        let Some(waiter) = self.waiter else { return Poll::Pending };
-        if !self.bulkhead.shared().places.is_served(waiter, cx.waker()) {
-            return Poll::Pending;
+    /// Waits until he is given a place, which is his once he [takes](Self::take) it.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        match self.waiter {
+            Some(waiter) if !self.bulkhead.shared().places.is_served(waiter, cx.waker()) => {
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
         }
-        self.waiter = None;
-        self.bulkhead.shared().waits.record(self.since.elapsed());
-        Poll::Ready(Permit::of(self.bulkhead.clone()))
+    }
+
+    /// Takes the place that he was given; none if he has left.
+    pub(crate) fn take(mut self) -> Permit {
+        let Some(waiter) = self.waiter.take() else { return Permit::default() };
+        let shared = self.bulkhead.shared();
+        shared.places.take(waiter);
+        shared.waits.record(self.since.elapsed());
+        Permit::of(self.bulkhead.clone())
     }
 
     /// Leaves the queue.

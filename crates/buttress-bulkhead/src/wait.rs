@@ -56,34 +56,40 @@ impl Wait {
         Self { turn, patience, timer: None }
     }
 
-    /// Not to be polled again once it is ready: whoever waits is to drop it then, and so leaves the
-    /// queue.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Rejection>> {
+    /// Waits until there is a place, which is to be [taken](Self::take), or it is too late for one.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         // The turn before the timer: a place that is there in the same poll wins.
-        if let Poll::Ready(permit) = self.turn.poll(cx) {
-            if !self.patience.is_pointless_at(Instant::now()) {
-                return Poll::Ready(Ok(permit));
-            }
-            // The dependency would work for nobody, and whoever cuts the call would blame it for
-            // the time that was spent here.
-            drop(permit);
-            return Poll::Ready(Err(self.turn.bulkhead().shared().reject_as_pointless()));
+        let served = self.turn.poll(cx).is_ready();
+        let now = Instant::now();
+        // The dependency would work for nobody, and whoever cuts the call would blame it for the time
+        // that was spent here.
+        let pointless = self.patience.is_pointless_at(now);
+        if served && !pointless {
+            return Poll::Ready(Ok(()));
         }
-        let Some(until) = self.patience.until() else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.instant())));
-        // The clock as well as the timer: timers of one moment fire one after the other, and a
-        // limit outside may wake this task first. It would cut the call as if it had been made.
-        if timer.as_mut().poll(cx).is_pending() && !self.patience.is_pointless_at(Instant::now()) {
-            return Poll::Pending;
+        if !served {
+            let Some(until) = self.patience.until() else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.instant())));
+            // The clock as well as the timer: timers of one moment fire one after the other, and a
+            // limit outside may wake this task first, which would cut the call as if it had been made;
+            // and in a task that is always busy no timer ever fires.
+            if timer.as_mut().poll(cx).is_pending() && !until.is_past_at(now) {
+                return Poll::Pending;
+            }
         }
         // He leaves before it is said: none who hears of it is to find him waiting still.
         self.turn.leave();
         let shared = self.turn.bulkhead().shared();
-        Poll::Ready(Err(if self.patience.is_own() {
-            shared.reject_as_late(self.turn.since().elapsed())
-        } else {
+        Poll::Ready(Err(if served || !self.patience.is_own() {
             shared.reject_as_pointless()
+        } else {
+            shared.reject_as_late(now.saturating_duration_since(self.turn.since()))
         }))
+    }
+
+    /// Takes the place that there is.
+    pub(crate) fn take(self) -> Permit {
+        self.turn.take()
     }
 }
 

@@ -70,7 +70,8 @@ impl Judgement {
     /// A call that a limit cut is a failure of the dependency. A refusal by one of our own
     /// layers is neutral and not retried: the breaker or the bulkhead has just said that the
     /// dependency needs less. When the caller's deadline cut it, there is no time for another
-    /// attempt. Any other error is a failure, which may have taken effect.
+    /// attempt. That a runtime of ours has shut down says nothing about the dependency. Any other error
+    /// is a failure, which may have taken effect.
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
         match Rejection::find(error) {
             Some(rejection) if rejection.is_refusal() => {
@@ -78,6 +79,8 @@ impl Judgement {
             }
             Some(rejection) => match rejection.kind() {
                 RejectionKind::DeadlineExceeded { .. } => Self::FAILURE.retry(Retry::Never),
+                // Ours, and not the dependency's.
+                RejectionKind::RuntimeShutDown => Self::NEUTRAL,
                 _ => Self::FAILURE.after(rejection.retry_after()),
             },
             None => Self::FAILURE,

@@ -46,7 +46,7 @@ impl Wake for Bell {
 fn places(limit: usize, taken: usize) -> Arc<Places> {
     let places = Arc::new(Places::new(limit));
     for _ in 0..taken {
-        assert!(places.try_enter());
+        assert!(places.enters());
     }
     places
 }
@@ -63,12 +63,12 @@ fn spawn<T: 'static>(
 fn queue(places: &Places) -> (Waiter, std::sync::Arc<Bell>) {
     let Joined::Queued(waiter) = places.enter_or_queue(usize::MAX) else { panic!("it is full") };
     let (bell, waker) = Bell::new();
-    assert!(!places.is_served(waiter, &waker));
+    assert!(!places.takes(waiter, &waker));
     (waiter, bell)
 }
 
 fn is_served(places: &Places, waiter: Waiter) -> bool {
-    places.is_served(waiter, Waker::noop())
+    places.takes(waiter, Waker::noop())
 }
 
 /// Everyone has gone: the limit is free, and no more than that.
@@ -77,7 +77,7 @@ fn assert_free(places: &Places, limit: usize) {
     assert_eq!((figures.limit, figures.in_flight, figures.queued), (limit, 0, 0));
     assert_eq!(figures.came, figures.left);
     for _ in 0..limit {
-        assert!(places.try_enter());
+        assert!(places.enters());
     }
-    assert!(!places.try_enter());
+    assert!(!places.enters());
 }

@@ -61,7 +61,7 @@ fn assert_empty(places: &Places) {
 fn taken(limit: usize) -> Places {
     let places = Places::new(limit);
     for _ in 0..limit {
-        assert!(places.try_enter());
+        assert!(places.enters());
     }
     places
 }
@@ -77,7 +77,7 @@ fn queue(places: &Places) -> Waiter {
 /// One more in the queue, who gave this waker.
 fn queue_with(places: &Places, waker: &Waker) -> Waiter {
     let waiter = queue(places);
-    assert!(!places.is_served(waiter, waker));
+    assert!(!places.takes(waiter, waker));
     waiter
 }
 
@@ -100,8 +100,8 @@ fn takes_no_lock_as_long_as_nobody_waits() {
     must_end(|| {
         let places = Places::new(1);
         let line = places.line();
-        assert!(places.try_enter());
-        assert!(!places.try_enter());
+        assert!(places.enters());
+        assert!(!places.enters());
         assert_eq!(counted(&places), (1, 0));
         places.leave();
         drop(line);

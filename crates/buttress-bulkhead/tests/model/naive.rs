@@ -42,10 +42,8 @@ pub(crate) struct Naive {
     pub(crate) full: u64,
     pub(crate) late: u64,
     pub(crate) pointless: u64,
-    /// Those dropped while they waited.
+    /// Those dropped while they waited, or before they took the place that they were given.
     pub(crate) left: u64,
-    /// Those given a place after their deadline: admitted, and refused nevertheless.
-    pub(crate) in_vain: u64,
     calls: BTreeMap<usize, Call>,
 }
 
@@ -64,7 +62,6 @@ impl Naive {
             late: 0,
             pointless: 0,
             left: 0,
-            in_vain: 0,
             calls: BTreeMap::new(),
         }
     }
@@ -113,12 +110,11 @@ impl Naive {
         let own = self.max_wait.map(|max_wait| call.since + max_wait);
         let stands = match call.stands {
             Stands::Served => {
-                self.waited += 1;
                 if pointless {
-                    self.in_vain += 1;
-                    self.leave();
+                    self.pass_on();
                     self.refuse(Why::Pointless)
                 } else {
+                    self.waited += 1;
                     Stands::Inside
                 }
             }
@@ -136,13 +132,23 @@ impl Naive {
     /// The call is dropped, or over.
     pub(crate) fn end(&mut self, name: usize) {
         match self.calls.remove(&name).map(|call| call.stands) {
-            Some(Stands::Inside | Stands::Served) => self.leave(),
+            Some(Stands::Inside) => self.leave(),
+            Some(Stands::Served) => {
+                self.left += 1;
+                self.pass_on();
+            }
             Some(Stands::Queued) => {
                 self.left += 1;
                 self.queue.retain(|other| *other != name);
             }
             Some(Stands::Refused(_)) | None => {}
         }
+    }
+
+    /// A place that was given and not taken goes to the next.
+    fn pass_on(&mut self) {
+        self.admitted -= 1;
+        self.leave();
     }
 
     fn leave(&mut self) {

@@ -13,7 +13,7 @@ fn never_more_than_the_limit() {
             let places = places(1 + besides, besides);
             let inside = Arc::new(Counter::new(0));
             let run = |places: &Places, inside: &Counter| {
-                if places.try_enter() {
+                if places.enters() {
                     assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
                     inside.fetch_sub(1, Ordering::Relaxed);
                     places.leave();
@@ -39,8 +39,8 @@ fn as_many_come_in_as_there_are_places() {
     for limit in [1, 2] {
         model_bounded(move || {
             let places = places(limit, 0);
-            let others = [(); 2].map(|()| spawn(&places, Places::try_enter));
-            let entered = usize::from(places.try_enter());
+            let others = [(); 2].map(|()| spawn(&places, Places::enters));
+            let entered = usize::from(places.enters());
             let entered = others
                 .into_iter()
                 .fold(entered, |entered, other| entered + usize::from(other.join().unwrap()));
@@ -56,7 +56,7 @@ fn what_was_done_in_a_place_is_seen_in_it() {
         let places = places(1, 0);
         let work = Arc::new(Cell::new(0));
         let run = |places: &Places, work: &Cell<i32>| {
-            let enters = places.try_enter();
+            let enters = places.enters();
             if enters {
                 work.set(work.get() + 1);
                 places.leave();
@@ -68,7 +68,7 @@ fn what_was_done_in_a_place_is_seen_in_it() {
             spawn(&places, move |places| run(places, &work))
         };
         let done = run(&places, &work) + other.join().unwrap();
-        assert!(places.try_enter());
+        assert!(places.enters());
         assert_eq!(work.get(), done);
     });
 }
@@ -80,13 +80,13 @@ fn nobody_is_refused_while_there_is_room() {
     model_bounded(|| {
         let places = places(2, 0);
         let other = spawn(&places, |places| {
-            assert!(places.try_enter());
+            assert!(places.enters());
             places.leave();
             assert_eq!(places.enter_or_queue(0), Joined::Entered);
             places.leave();
         });
         for _ in 0..3 {
-            assert!(places.try_enter());
+            assert!(places.enters());
             places.leave();
         }
         other.join().unwrap();
@@ -108,7 +108,7 @@ fn figures_are_of_one_moment() {
             assert!(figures.in_flight <= 1, "{figures:?}");
         });
         for _ in 0..2 {
-            assert!(places.try_enter());
+            assert!(places.enters());
             places.leave();
         }
         reads.join().unwrap();

@@ -7,12 +7,12 @@ use super::*;
 fn nobody_is_refused_while_room_is_added() {
     model_bounded(|| {
         let places = places(2, 0);
-        let grows = spawn(&places, |places| places.set_limit(3));
+        let grows = spawn(&places, |places| places.change_limit(3));
         let other = spawn(&places, |places| {
             assert_eq!(places.enter_or_queue(1), Joined::Entered);
             places.leave();
         });
-        assert!(places.try_enter());
+        assert!(places.enters());
         places.leave();
         other.join().unwrap();
         grows.join().unwrap();
@@ -27,7 +27,7 @@ fn nobody_sleeps_while_the_limit_grows() {
         loom::model(move || {
             let places = places(1, 1);
             let waits = (!joins).then(|| queue(&places));
-            let grows = spawn(&places, |places| places.set_limit(2));
+            let grows = spawn(&places, |places| places.change_limit(2));
             let joined = if joins { Some(places.enter_or_queue(1)) } else { None };
             if !joins {
                 places.leave();
@@ -58,13 +58,13 @@ fn nobody_comes_in_by_a_limit_that_no_longer_holds() {
     model_bounded(|| {
         let places = places(2, 1);
         let shrinks = spawn(&places, |places| {
-            places.set_limit(1);
+            places.change_limit(1);
             let first = places.figures();
             assert_eq!(first.limit, 1);
             let second = places.figures();
             assert_eq!(second.came, first.came, "the one who is in has not left");
         });
-        let enters = spawn(&places, Places::try_enter);
+        let enters = spawn(&places, Places::enters);
         let joined = places.enter_or_queue(1);
         shrinks.join().unwrap();
         let entered = enters.join().unwrap();
@@ -91,8 +91,8 @@ fn two_change_the_limit() {
     model_bounded(|| {
         let places = places(2, 2);
         let (waiter, bell) = queue(&places);
-        let grows = spawn(&places, |places| places.set_limit(3));
-        let shrinks = spawn(&places, |places| places.set_limit(1));
+        let grows = spawn(&places, |places| places.change_limit(3));
+        let shrinks = spawn(&places, |places| places.change_limit(1));
         places.leave();
         grows.join().unwrap();
         shrinks.join().unwrap();

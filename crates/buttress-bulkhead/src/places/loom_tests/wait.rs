@@ -15,7 +15,7 @@ fn who_joins_while_one_leaves_is_served() {
                     Joined::Entered => None,
                     Joined::Full(figures) => panic!("nobody waits: {figures:?}"),
                     Joined::Queued(waiter) => {
-                        (!places.is_served(waiter, &waker)).then_some((waiter, bell))
+                        (!places.takes(waiter, &waker)).then_some((waiter, bell))
                     }
                 }
             };
@@ -54,9 +54,7 @@ fn who_join_while_others_leave_are_served() {
             match joined {
                 Joined::Entered => None,
                 Joined::Full(figures) => panic!("fewer than two wait: {figures:?}"),
-                Joined::Queued(waiter) => {
-                    (!places.is_served(waiter, &waker)).then_some((waiter, bell))
-                }
+                Joined::Queued(waiter) => (!places.takes(waiter, &waker)).then_some((waiter, bell)),
             }
         });
         leaves.join().unwrap();
@@ -94,7 +92,7 @@ fn nobody_overtakes() {
     loom::model(|| {
         let places = places(1, 1);
         let (waiter, bell) = queue(&places);
-        let looks_in = spawn(&places, Places::try_enter);
+        let looks_in = spawn(&places, Places::enters);
         places.leave();
         assert!(!looks_in.join().unwrap());
         assert_eq!(bell.rung(), 1);
@@ -134,7 +132,7 @@ fn who_changes_his_waker_is_woken() {
         let (waiter, former) = queue(&places);
         let leaves = spawn(&places, Places::leave);
         let (bell, waker) = Bell::new();
-        let served = places.is_served(waiter, &waker);
+        let served = places.takes(waiter, &waker);
         leaves.join().unwrap();
         let rung = (former.rung(), bell.rung());
         assert_eq!(rung, if served { (1, 0) } else { (0, 1) });

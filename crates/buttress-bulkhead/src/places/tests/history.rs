@@ -63,7 +63,7 @@ impl History {
     fn take(&mut self, step: Step) {
         match step {
             Step::TryEnter => {
-                let entered = self.places.try_enter();
+                let entered = self.places.enters();
                 assert_eq!(entered, self.naive.try_enter());
                 self.held += usize::from(entered);
             }
@@ -87,7 +87,7 @@ impl History {
             }
             Step::SetLimit(limit) => {
                 let before = self.places.figures();
-                self.places.set_limit(limit);
+                self.places.change_limit(limit);
                 self.naive.set_limit(limit);
                 let after = self.places.figures();
                 let room = limit.saturating_sub(before.in_flight);
@@ -121,7 +121,7 @@ impl History {
     fn poll(&mut self, name: usize) {
         let Some(guest) = self.guests.get_mut(&name) else { return };
         let (bell, waker) = Bell::new();
-        let served = self.places.is_served(guest.waiter, &waker);
+        let served = self.places.takes(guest.waiter, &waker);
         drop(waker);
         assert_eq!(served, self.naive.is_served(name));
         assert_eq!(Arc::strong_count(&bell), 2 - usize::from(served));
@@ -177,9 +177,9 @@ impl History {
         }
         assert_empty(&self.places);
         for _ in 0..self.naive.limit {
-            assert!(self.places.try_enter(), "all places are free");
+            assert!(self.places.enters(), "all places are free");
         }
-        assert!(!self.places.try_enter());
+        assert!(!self.places.enters());
     }
 }
 

@@ -51,10 +51,7 @@ fn storm(size: usize) -> (usize, usize) {
     for name in &stay {
         asked += 2;
         places.leave();
-        assert!(
-            places.is_served(waiters[*name], Waker::noop()),
-            "{name} is the first of those left"
-        );
+        assert!(places.takes(waiters[*name], Waker::noop()), "{name} is the first of those left");
     }
     assert_eq!(*woken.lock().unwrap(), stay, "each once, in the order they came");
     places.leave();
@@ -88,7 +85,7 @@ fn gives_back_the_room_of_a_storm() {
         // And they go on.
         let waiter = queue(&places);
         places.leave();
-        assert!(places.is_served(waiter, Waker::noop()));
+        assert!(places.takes(waiter, Waker::noop()));
         places.leave();
         assert_empty(&places);
     }
@@ -105,9 +102,9 @@ fn keeps_the_room_while_anybody_needs_it() {
     }
     places.leave();
     assert_eq!(places.line().size().0, 2);
-    assert!(places.is_served(first, Waker::noop()));
+    assert!(places.takes(first, Waker::noop()));
     places.leave();
-    assert!(places.is_served(last, Waker::noop()));
+    assert!(places.takes(last, Waker::noop()));
     assert_eq!(places.line().size(), (0, 0));
     places.leave();
     assert_empty(&places);

@@ -84,7 +84,7 @@ impl Actor<'_> {
     fn is_served(&mut self, nth: usize) -> bool {
         let guest = &self.guests[nth];
         let waker = Waker::from(Arc::clone(&guest.bed));
-        let served = self.places.is_served(guest.waiter, &waker);
+        let served = self.places.takes(guest.waiter, &waker);
         if served {
             self.guests.remove(nth);
             self.enters();
@@ -122,7 +122,7 @@ impl Actor<'_> {
     fn act(&mut self) {
         match self.random.random_range(0..1_000) {
             0..150 => {
-                if self.places.try_enter() {
+                if self.places.enters() {
                     self.enters();
                 }
             }
@@ -139,7 +139,7 @@ impl Actor<'_> {
             }
             690..970 => self.leave(),
             970..980 => self.wait(),
-            _ => self.places.set_limit(self.random.random_range(1..=HIGHEST)),
+            _ => self.places.change_limit(self.random.random_range(1..=HIGHEST)),
         }
     }
 
@@ -183,8 +183,8 @@ fn nobody_is_forgotten_under_threads() {
     assert_eq!(inside.load(Ordering::SeqCst), 0);
     let figures = places.figures();
     for _ in 0..figures.limit {
-        assert!(places.try_enter());
+        assert!(places.enters());
     }
-    assert!(!places.try_enter());
+    assert!(!places.enters());
     assert!(figures.came > 10_000, "{figures:?} {waited:?}: the test tests nothing");
 }

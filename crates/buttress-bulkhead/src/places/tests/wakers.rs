@@ -56,12 +56,12 @@ fn wakers_that_panic_stop_nobody() {
     for bombs in [vec![0], vec![2], vec![4], vec![0, 1], vec![1, 3, 4], vec![0, 1, 2, 3, 4]] {
         let places = taken(1);
         let guests = [0, 1, 2, 3, 4].map(|n| queue_one(&places, bombs.contains(&n)));
-        catch_unwind(AssertUnwindSafe(|| places.set_limit(6))).expect_err("a waker panics");
+        catch_unwind(AssertUnwindSafe(|| places.change_limit(6))).expect_err("a waker panics");
         assert!(!places.line.is_poisoned());
         assert_eq!(counted(&places), (6, 0));
         for (n, (waiter, bell)) in guests.into_iter().enumerate() {
             assert_eq!(bell.rung(), usize::from(!bombs.contains(&n)), "{n} of {bombs:?}");
-            assert!(places.is_served(waiter, Waker::noop()));
+            assert!(places.takes(waiter, Waker::noop()));
         }
         for _ in 0..6 {
             places.leave();
@@ -79,10 +79,10 @@ fn a_waker_that_panics_loses_no_place() {
     catch_unwind(AssertUnwindSafe(|| places.leave())).expect_err("the first panics");
     catch_unwind(AssertUnwindSafe(|| places.quit(first.0))).expect_err("the second panics");
     assert_eq!(counted(&places), (1, 1));
-    assert!(places.is_served(second.0, Waker::noop()));
+    assert!(places.takes(second.0, Waker::noop()));
     places.leave();
     assert_eq!(last.1.rung(), 1);
-    assert!(places.is_served(last.0, Waker::noop()));
+    assert!(places.takes(last.0, Waker::noop()));
     places.leave();
     assert_empty(&places);
 }
@@ -91,18 +91,18 @@ fn a_waker_that_panics_loses_no_place() {
 #[test]
 fn a_waker_may_come_back_to_the_places() {
     let acts: [fn(&Places); 6] = [
-        |places| assert!(!places.try_enter(), "it is full"),
+        |places| assert!(!places.enters(), "it is full"),
         |places| assert!(matches!(places.enter_or_queue(1), Joined::Full(_))),
         |places| {
             let waiter = queue(places);
-            assert!(!places.is_served(waiter, Waker::noop()));
+            assert!(!places.takes(waiter, Waker::noop()));
             places.quit(waiter);
         },
         |places| {
             places.leave();
-            assert!(!places.try_enter(), "the next one has it");
+            assert!(!places.enters(), "the next one has it");
         },
-        |places| places.set_limit(1),
+        |places| places.change_limit(1),
         |places| assert_eq!(places.figures().limit, 1),
     ];
     for (n, act) in acts.into_iter().enumerate() {
@@ -117,13 +117,13 @@ fn a_waker_may_come_back_to_the_places() {
                 })
                 .collect();
             places.leave();
-            assert!(places.is_served(first, Waker::noop()), "act {n}");
+            assert!(places.takes(first, Waker::noop()), "act {n}");
             for (waiter, bell) in bells {
                 if bell.rung() == 0 {
                     places.leave();
                 }
                 assert_eq!(bell.rung(), 1, "act {n}");
-                assert!(places.is_served(waiter, Waker::noop()), "act {n}");
+                assert!(places.takes(waiter, Waker::noop()), "act {n}");
             }
             while places.figures().in_flight > 0 {
                 places.leave();
@@ -138,23 +138,23 @@ fn a_waker_may_come_back_to_the_places() {
 #[test]
 fn a_waker_may_come_back_when_it_is_dropped() {
     let acts: [fn(&Places); 3] = [
-        |places| assert!(!places.try_enter()),
+        |places| assert!(!places.enters()),
         |places| {
             let waiter = queue(places);
-            assert!(!places.is_served(waiter, Waker::noop()));
+            assert!(!places.takes(waiter, Waker::noop()));
             places.quit(waiter);
         },
-        |places| places.set_limit(1),
+        |places| places.change_limit(1),
     ];
     let ends: [fn(&Places, Waiter); 3] = [
         |places, waiter| {
-            assert!(!places.is_served(waiter, Waker::noop()));
+            assert!(!places.takes(waiter, Waker::noop()));
             places.quit(waiter);
         },
         |places, waiter| places.quit(waiter),
         |places, waiter| {
             places.leave();
-            assert!(places.is_served(waiter, Waker::noop()));
+            assert!(places.takes(waiter, Waker::noop()));
         },
     ];
     for act in acts {

@@ -14,20 +14,20 @@ fn goes_on_when_the_counts_begin_anew() {
         let places = Places { counts: Counts::after(WRAP - before, 2), ..places };
         for round in 0..3 {
             assert_eq!(places.figures().came, (WRAP - before + 3 * round) % WRAP);
-            assert!(places.try_enter());
+            assert!(places.enters());
             assert_eq!(places.enter_or_queue(1), Joined::Entered);
-            assert!(!places.try_enter());
+            assert!(!places.enters());
             let (bell, waker) = Bell::new();
             let waiter = queue_with(&places, &waker);
             assert_eq!(counted(&places), (2, 1));
             assert!(matches!(places.enter_or_queue(1), Joined::Full(_)));
             places.leave();
             assert_eq!((bell.rung(), counted(&places)), (1, (2, 0)));
-            assert!(places.is_served(waiter, &waker));
+            assert!(places.takes(waiter, &waker));
             let figures = places.figures();
-            places.set_limit(3);
+            places.change_limit(3);
             assert_eq!(places.figures(), Figures { limit: 3, ..figures });
-            places.set_limit(2);
+            places.change_limit(2);
             places.leave();
             places.leave();
             assert_empty(&places);
