@@ -1,6 +1,7 @@
 //! The laws of the bulkhead layer, as properties over a paused clock and as scripts.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +17,7 @@ use proptest::{collection::vec, option, prelude::*};
 use rand::RngExt;
 use tokio::{
     runtime::{Builder, Runtime},
+    sync::mpsc,
     time::{Instant, advance, sleep, timeout},
 };
 use tower::{Layer, Service, service_fn};
@@ -350,4 +352,57 @@ async fn a_wait_that_ended_leaves_the_queue_at_once() {
         RejectionKind::QueueTimeout { limit: 1, in_flight: 1, queued: 0, waited: SECOND };
     assert_eq!(kind(&error), &expected);
     assert_eq!(layer.handle().queued(), 0, "while the outer future still exists");
+}
+
+/// tokio lets no timer fire in a task that has used up its turn.
+#[tokio::test]
+async fn a_wait_ends_in_a_task_that_is_always_busy() {
+    let (probe, _inner) = Probe::new(|(): ()| Reply::<()>::Never);
+    let max_wait = Duration::from_millis(20);
+    let layer = BulkheadLayer::builder().max_concurrent(1).max_wait(max_wait).build().unwrap();
+    let mut service = layer.layer(probe);
+    let _first = service.call(());
+    let mut waits = Box::pin(service.call(()));
+    let (busy, mut work) = mpsc::unbounded_channel();
+    let began = Instant::now();
+    let ended = poll_fn(|cx| {
+        // Until its turn is used up.
+        while {
+            busy.send(()).expect("the other end is here");
+            work.poll_recv(cx).is_ready()
+        } {}
+        assert!(began.elapsed() < 60 * SECOND, "it never ends");
+        cx.waker().wake_by_ref();
+        waits.as_mut().poll(cx)
+    });
+    let error = ended.await.unwrap_err();
+    assert!(
+        matches!(kind(&error), RejectionKind::QueueTimeout { waited, .. } if *waited >= max_wait)
+    );
+}
+
+/// Places come and go meanwhile, but who is refused is told of a moment in which all were taken.
+#[test]
+fn who_is_refused_is_told_of_a_full_bulkhead() {
+    let layer = BulkheadLayer::new(1).unwrap();
+    let refused = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut service = layer.layer(service_fn(async |_: ()| Ok::<_, BoxError>(())));
+            let refused = &refused;
+            scope.spawn(move || {
+                for _ in 0..50_000 {
+                    let Err(error) = assert_ready!(task::spawn(service.call(())).poll()) else {
+                        continue;
+                    };
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    let full = RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 };
+                    assert_eq!(kind(&error), &full);
+                }
+            });
+        }
+    });
+    let snapshot = layer.handle().snapshot();
+    assert_eq!(snapshot.rejected.full, refused.into_inner() as u64);
+    assert_eq!(snapshot.admitted + snapshot.rejected.total(), 200_000);
 }

@@ -1,6 +1,8 @@
 //! Limits that change: by an operator, or because they learn.
 
 use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -8,7 +10,9 @@ use std::{
 use buttress_bulkhead::{BulkheadLayer, Limit, Sample};
 use buttress_core::{BoxError, Deadline, Judgement, Outcome, Rejection, RejectionKind};
 use buttress_http::Http;
-use buttress_testkit::{BodyStep, Probe, Reply, ScriptedBody, assert_pending, assert_ready, task};
+use buttress_testkit::{
+    BodyStep, Probe, Readiness, Reply, ScriptedBody, assert_pending, assert_ready, task,
+};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::{advance, timeout};
@@ -151,6 +155,71 @@ async fn a_refusal_of_its_own_is_no_sample() {
     assert_eq!(told.take(), []);
 }
 
+/// Its own deadline had passed, and it was not made: that is no failure of the dependency.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_comes_too_late_is_no_sample_and_no_admission() {
+    let told = Told::new(1);
+    let layer = BulkheadLayer::builder().limit(told.clone()).max_wait(10 * SECOND).build().unwrap();
+    let (probe, inner) = Probe::new(|(): ()| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    let first = service.call(());
+    let deadline = Some(Deadline::after(SECOND));
+    let mut late = task::spawn(Deadline::scope(deadline, || service.call(())));
+    assert_pending!(late.poll());
+    advance(2 * SECOND).await;
+    drop(first);
+    assert_eq!(told.take(), [(2 * SECOND, 1, Outcome::Neutral)], "the first, whose caller left");
+    assert!(assert_ready!(Deadline::scope(deadline, || late.poll())).is_err());
+    assert_eq!((told.take(), inner.calls()), (vec![], 1));
+    let snapshot = layer.handle().snapshot();
+    assert_eq!((snapshot.admitted, snapshot.rejected.total()), (1, 1), "each call once");
+    assert_eq!((snapshot.waits.count(), snapshot.in_flight), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_failure_whoever_catches_it_and_one_elsewhere_is_none() {
+    let told = Told::new(1);
+    let layer = BulkheadLayer::builder().limit(told.clone()).build().unwrap();
+    let (probe, _inner) = Probe::new(|panics| if panics { Reply::Panic } else { Reply::Never });
+    let mut service = layer.layer(probe);
+    let mut call = task::spawn(service.call(true));
+    let poll = || call.poll().map(|answer: Result<(), BoxError>| answer.is_ok());
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    // It is dropped when the panic has passed, as by a layer that makes responses of panics.
+    drop(call);
+    assert_eq!(told.take(), [(Duration::ZERO, 1, Outcome::Failure)]);
+
+    let bystander = service.call(false);
+    let panics = async move {
+        let _bystander = bystander;
+        panic!("told to panic");
+    };
+    assert!(tokio::spawn(panics).await.unwrap_err().is_panic());
+    assert_eq!(told.take(), [(Duration::ZERO, 1, Outcome::Neutral)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_backpressure_a_call_is_measured_from_its_beginning_and_what_is_no_call_is_not() {
+    let told = Told::new(1);
+    let layer = BulkheadLayer::builder().limit(told.clone()).backpressure().build().unwrap();
+    let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
+    let mut service = layer.layer(probe);
+    poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
+    advance(5 * SECOND).await;
+    service.call(()).await.unwrap();
+    assert_eq!(told.take(), [(Duration::ZERO, 1, Outcome::Success)]);
+
+    inner.set_readiness(Readiness::Broken);
+    poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
+    service.call(()).await.unwrap_err();
+    assert_eq!(told.take(), [(Duration::ZERO, 1, Outcome::Failure)], "as without backpressure");
+
+    inner.set_readiness(Readiness::Ready);
+    poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
+    Deadline::scope(Some(Deadline::after(Duration::ZERO)), || drop(service));
+    assert_eq!((told.take(), layer.handle().in_flight()), (vec![], 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_is_a_part_of_its_call() {
     use BodyStep::{Data, Error, Hang, Wait};
@@ -251,7 +320,7 @@ async fn an_operator_s_word_holds_against_what_is_learned() {
     told.set(9);
     before.await.unwrap();
     service.call(()).await.unwrap();
-    assert_eq!((handle.limit(), told.take()), (2, vec![]));
+    assert_eq!((handle.limit(), told.take()), (2, vec![]), "it is told no more");
     assert_eq!(layer.isolated().handle().limit(), 9, "it begins anew, by what it was built with");
 }
 

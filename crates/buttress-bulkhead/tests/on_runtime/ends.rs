@@ -17,8 +17,11 @@ use buttress_core::{
     Outcome::{self, Failure, Neutral, Success},
     Rejection, RejectionKind,
 };
-use buttress_testkit::{Probe, Recorder, Reply, assert_pending, task};
-use tokio::task::JoinError;
+use buttress_testkit::{Probe, Recorder, Reply, assert_pending, assert_ready, task};
+use tokio::{
+    runtime::Builder,
+    task::{JoinError, yield_now},
+};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -130,6 +133,40 @@ async fn nothing_of_a_call_is_left_when_its_place_comes_back() {
     until("the place comes back", || layer.handle().in_flight() == 0).await;
     // None of either, if it was aborted before it began.
     assert!(places_taken.try_iter().all(|in_flight| in_flight == 1));
+}
+
+/// A request that says, when it is dropped, how many places are taken.
+struct Request(BulkheadHandle, mpsc::Sender<usize>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.1.send(self.0.in_flight()).unwrap();
+    }
+}
+
+/// Its task is dropped as it was spawned: because its caller left, or the runtime shut down.
+#[test]
+fn one_that_never_began_gives_its_place_back_last() {
+    for leaves in [true, false] {
+        // Not driven, so it begins nothing.
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let layer = BulkheadLayer::builder().max_concurrent(1).on_runtime(runtime.handle().clone());
+        let layer = layer.build().unwrap();
+        let (seen, places_taken) = mpsc::channel();
+        let mut service = layer.layer(service_fn(async |_: Request| Ok::<_, Infallible>(())));
+        let mut call = Some(task::spawn(service.call(Request(layer.handle(), seen))));
+        assert_eq!((layer.handle().in_flight(), places_taken.try_recv().ok()), (1, None));
+        if leaves {
+            call = None;
+            runtime.block_on(yield_now());
+        }
+        drop(runtime);
+        assert_eq!((places_taken.recv(), layer.handle().in_flight()), (Ok(1), 0), "{leaves}");
+        if let Some(mut call) = call {
+            let error = assert_ready!(call.poll()).unwrap_err();
+            assert_eq!(kind(&error), &RejectionKind::RuntimeShutDown);
+        }
+    }
 }
 
 /// A thread that computes can not be taken from a call: what it does, it does within the limit.
