@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::{
     BulkheadHandle, BulkheadLayer, Compartment, Compartments, InPlace, OnRuntime,
     compartments::Sealed,
-    settings::Complete,
+    settings,
     shared::{LAYER, Shared},
 };
 
@@ -45,7 +45,8 @@ pub struct CompartmentsHandle {
 struct Named {
     // By name, in this order.
     compartments: Box<[(Arc<str>, BulkheadHandle)]>,
-    default: Option<BulkheadHandle>,
+    // Its place among them.
+    default: Option<usize>,
     unknown: AtomicU64,
     reporter: Reporter,
 }
@@ -138,41 +139,53 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
         };
         let compartments = compartments.into_iter().map(complete).collect::<Result<_, _>>()?;
         let default = default.map(complete).transpose()?;
-        let named = Arc::new(Named::new(compartments, default, reporter)?);
+        let (compartments, default) = in_order(compartments, default)?;
+        let named = Arc::new(Named::new(compartments, default, reporter));
         Ok(BulkheadLayer::with(NamedCompartments { named, name }, protocol, runner))
     }
 }
 
+/// A name, and what holds for the compartment of that name.
+type Complete = (Arc<str>, Arc<settings::Complete>);
+
+/// All compartments by their names, and where among them the default is.
+fn in_order(
+    mut all: Vec<Complete>,
+    default: Option<Complete>,
+) -> Result<(Vec<Complete>, Option<usize>), ConfigError> {
+    let default_name = default.as_ref().map(|(name, _)| Arc::clone(name));
+    all.extend(default);
+    if all.is_empty() {
+        return Err(ConfigError::new("compartment", "not set", "set at least once"));
+    }
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for pair in all.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(ConfigError::new("compartment", &pair[0].0, "a name of its own"));
+        }
+    }
+    let default = default_name.and_then(|name| all.iter().position(|(other, _)| *other == name));
+    Ok((all, default))
+}
+
 impl Named {
     fn new(
-        mut compartments: Vec<(Arc<str>, Arc<Complete>)>,
-        default: Option<(Arc<str>, Arc<Complete>)>,
+        compartments: impl IntoIterator<Item = Complete>,
+        default: Option<usize>,
         reporter: Reporter,
-    ) -> Result<Self, ConfigError> {
-        let default_name = default.as_ref().map(|(name, _)| Arc::clone(name));
-        compartments.extend(default);
-        if compartments.is_empty() {
-            return Err(ConfigError::new("compartment", "not set", "set at least once"));
-        }
-        compartments.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for pair in compartments.windows(2) {
-            if pair[0].0 == pair[1].0 {
-                return Err(ConfigError::new("compartment", &pair[0].0, "a name of its own"));
-            }
-        }
-        let make = |(name, settings): (Arc<str>, Arc<Complete>)| {
+    ) -> Self {
+        let make = |(name, settings): Complete| {
             let mut reporter = reporter.clone();
             reporter.set_name(format!("{}/{name}", reporter.name()));
             (name, BulkheadHandle::new(Arc::new(Shared::new(settings, reporter))))
         };
-        let mut named = Self {
-            compartments: compartments.into_iter().map(make).collect(),
-            default: None,
-            unknown: AtomicU64::new(0),
-            reporter,
-        };
-        named.default = default_name.and_then(|name| named.get(&name).cloned());
-        Ok(named)
+        let compartments = compartments.into_iter().map(make).collect();
+        Self { compartments, default, unknown: AtomicU64::new(0), reporter }
+    }
+
+    /// The compartment that requests of this name belong to.
+    fn choose(&self, name: &str) -> Option<&BulkheadHandle> {
+        self.get(name).or_else(|| Some(&self.compartments[self.default?].1))
     }
 
     fn get(&self, name: &str) -> Option<&BulkheadHandle> {
@@ -199,23 +212,11 @@ impl<P: Clone, F: Clone, R: Clone> BulkheadLayer<P, NamedCompartments<F>, R> {
     /// A layer with the same compartments, name and observer, and with places of its own.
     pub fn isolated(&self) -> Self {
         let NamedCompartments { named, name } = &self.compartments;
-        let again = |handle: &BulkheadHandle| {
-            let shared = handle.shared();
-            let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
-            BulkheadHandle::new(Arc::new(Shared::new(settings, reporter)))
+        let again = |(name, of): &(Arc<str>, BulkheadHandle)| {
+            (Arc::clone(name), Arc::clone(of.shared().settings()))
         };
-        let compartments = named.compartments.iter();
-        let mut isolated = Named {
-            compartments: compartments.map(|(name, of)| (Arc::clone(name), again(of))).collect(),
-            default: None,
-            unknown: AtomicU64::new(0),
-            reporter: named.reporter.clone(),
-        };
-        let default = named.default.as_ref();
-        let is_default =
-            |of: &BulkheadHandle| default.is_some_and(|other| other.name() == of.name());
-        let mut all = isolated.compartments.iter().map(|(_, of)| of);
-        isolated.default = all.find(|of| is_default(of)).cloned();
+        let compartments = named.compartments.iter().map(again);
+        let isolated = Named::new(compartments, named.default, named.reporter.clone());
         let compartments = NamedCompartments { named: Arc::new(isolated), name: name.clone() };
         Self::with(compartments, self.protocol.clone(), self.runner.clone())
     }
@@ -228,8 +229,8 @@ where
     #[inline]
     fn compartment(&self, request: &Req) -> Result<BulkheadHandle, BoxError> {
         let name = (self.name)(request);
-        let found = self.named.get(name).or(self.named.default.as_ref());
-        found.cloned().ok_or_else(|| self.named.reject_unknown(name))
+        let chosen = self.named.choose(name).cloned();
+        chosen.ok_or_else(|| self.named.reject_unknown(name))
     }
 }
 
