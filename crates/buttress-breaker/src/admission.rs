@@ -2,7 +2,7 @@
 
 use std::{fmt, thread, time::Duration};
 
-use buttress_core::{Deadline, Outcome};
+use buttress_core::{Allowance, Outcome};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) struct Admission {
     circuit: BreakerHandle,
     // None once it was settled.
     ticket: Option<Ticket>,
-    limit: Limit,
+    allowance: Allowance,
 }
 
 /// What goes on with a response whose head was good, and so whose time it is that passes.
@@ -31,16 +31,6 @@ pub(crate) enum Awaits {
     Frame,
     /// The reader has what he asked for, and takes his time.
     Reader,
-}
-
-/// Until when the call is of use, as it was known when it began.
-#[derive(Debug, Clone, Copy)]
-enum Limit {
-    None,
-    At(Deadline),
-    /// It had passed before: then being cut says nothing, for the dependency had no time, and that
-    /// it was used up elsewhere is not its fault.
-    Passed,
 }
 
 /// An admission while the inner service is called: dropped only by a panic.
@@ -67,11 +57,7 @@ impl Admission {
         ticket: Ticket,
         call: impl FnOnce() -> R,
     ) -> (R, Self) {
-        let limit = match Deadline::current() {
-            None => Limit::None,
-            Some(deadline) if deadline.is_past() => Limit::Passed,
-            Some(deadline) => Limit::At(deadline),
-        };
+        let allowance = Allowance::current();
         let mut entry =
             Entry { circuit: &circuit, ticket: Some(ticket), panicked: Outcome::Neutral };
         // Only now that the ticket can not be lost, whatever the observer does.
@@ -80,7 +66,7 @@ impl Admission {
         let result = call();
         let ticket = entry.ticket.take();
         drop(entry);
-        (result, Self { circuit, ticket, limit })
+        (result, Self { circuit, ticket, allowance })
     }
 
     /// Runs foreign code; that it panics settles the call as this.
@@ -145,16 +131,9 @@ impl Admission {
         self.ticket.as_ref().is_some_and(|ticket| circuit.is_slow(ticket, Instant::now))
     }
 
-    /// Whether a limit drops it: its own deadline has passed, or
-    /// that under which it is dropped, as when a limit on a phase of the call cuts it.
+    /// Whether it is a limit that drops it.
     pub(crate) fn was_cut(&self) -> bool {
-        let own = match self.limit {
-            Limit::None => None,
-            Limit::At(deadline) => Some(deadline),
-            Limit::Passed => return false,
-        };
-        Deadline::sooner(own, Deadline::current())
-            .is_some_and(|deadline| deadline.is_past_at(Instant::now()))
+        self.allowance.is_used_up()
     }
 }
 
@@ -183,7 +162,7 @@ impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admission")
             .field("ticket", &self.ticket)
-            .field("limit", &self.limit)
+            .field("allowance", &self.allowance)
             .finish_non_exhaustive()
     }
 }

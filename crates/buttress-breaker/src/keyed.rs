@@ -85,6 +85,7 @@ impl<P> BreakerLayerBuilder<P> {
     pub fn keyed<Req, K, F>(self, key: F) -> BreakerLayerBuilder<P, ByKey<K, F>>
     where
         F: Fn(&Req) -> K,
+        K: Hash + Eq + Clone + Display,
     {
         let Self { settings, reporter, protocol, keyed: () } = self;
         let keyed = ByKey { key, max_keys: MAX_KEYS, of: PhantomData };

@@ -60,9 +60,7 @@ impl Shared {
             (seed, key).hash(&mut hasher);
             hasher.finish()
         });
-        let mut reporter = reporter.clone();
-        reporter.set_name(format!("{}/{key}", reporter.name()));
-        let mut shared = Self::with_seed(Arc::clone(settings), seed, reporter);
+        let mut shared = Self::with_seed(Arc::clone(settings), seed, reporter.of_part(key));
         shared.of_key = true;
         shared
     }

@@ -45,8 +45,8 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// Lets as many calls pass at once as this limit says, which may learn from how they end; in place
     /// of [`max_concurrent`](Self::max_concurrent).
     ///
-    /// Calls are measured for one that learns: the clock is read twice for each, and a lock is held
-    /// while it is told.
+    /// Calls are measured for one that learns: the clock is read twice or more for each, and a lock is
+    /// held while it is told. It is cloned for each compartment, key and isolated layer.
     pub fn limit(mut self, limit: impl Limit + Clone + Sync) -> Self {
         self.settings.set_limit(limit);
         self
@@ -83,8 +83,9 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     ///
     /// Whoever makes the runtime enables what the service needs there, as its time and its IO, and keeps
     /// it alive, and one of a single thread driven: what it does not run does not end, and keeps its
-    /// place. Once it has shut down, calls end with
-    /// [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown).
+    /// place. A runtime must not be dropped inside async code; see tokio's `shutdown_background`. Once it
+    /// has shut down, calls end with [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown).
+    /// Of what its caller's task knows only the deadline goes with a call: no task-local, no span.
     ///
     /// ```
     /// use buttress_bulkhead::BulkheadLayer;

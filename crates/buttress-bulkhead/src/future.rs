@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Outcome};
+use buttress_core::{BoxError, Classify, Follow, Judgement, Outcome};
 use pin_project::pin_project;
 use tower_service::Service;
 
@@ -92,21 +92,22 @@ where
         let answer = ready!(R::poll(run, cx, this.permit));
         this.run.set(None);
         if this.permit.is_measured() {
-            let judged = this.protocol.classify(answer.as_ref()).outcome;
+            let judged = this.protocol.classify(answer.as_ref());
             // A good response is often not over with its head.
-            if answer.is_err() || judged != Outcome::Success {
+            if answer.is_err() || judged.outcome != Outcome::Success {
                 this.permit.judge(judged);
             }
+            this.permit.served();
         }
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                this.permit.settle(Outcome::Neutral);
+                this.permit.settle(Judgement::NEUTRAL);
                 return Poll::Ready(Err(error));
             }
         };
         if let Some(outcome) = this.protocol.over(&response) {
-            this.permit.settle(outcome);
+            this.permit.settle(Judgement::of_outcome(outcome));
             // Not the one that is empty now: what was just written is slow to move.
             return Poll::Ready(Ok(this.protocol.follow(response, Permit::default())));
         }

@@ -63,7 +63,7 @@ impl BulkheadHandle {
     }
 
     /// Lets this many calls pass at once from now on, from 1 to 1,000,000, in place of the limit that
-    /// there was; one that [learned](crate::Limit) learns no more.
+    /// there was; one that [learned](crate::Limit) learns no more, until [`reset_limit`](Self::reset_limit).
     ///
     /// No call in flight is touched, and this does not wait: after it shrank, places that come back are
     /// free again only when there are fewer in flight. When it grows, those who wait are let in. The
@@ -76,6 +76,11 @@ impl BulkheadHandle {
         ConfigError::check_count("limit", limit, MOST)?;
         self.shared.set_limit(limit);
         Ok(())
+    }
+
+    /// Goes back to the limit that the bulkhead was built with; one that learns begins anew.
+    pub fn reset_limit(&self) {
+        self.shared.reset_limit();
     }
 }
 

@@ -75,6 +75,7 @@ impl<P, R> BulkheadLayerBuilder<P, (), R> {
     pub fn keyed<Req, K, F>(self, key: F) -> BulkheadLayerBuilder<P, ByKey<K, F>, R>
     where
         F: Fn(&Req) -> K,
+        K: Hash + Eq + Clone + Display,
     {
         let Self { settings, reporter, protocol, keyed: (), runner } = self;
         let keyed = ByKey { key, max_keys: MAX_KEYS, of: PhantomData };
@@ -166,9 +167,7 @@ impl<K: Hash + Eq + Clone + Display> Map<K> {
     fn compartment(&self, key: &K) -> Option<BulkheadHandle> {
         let Self { compartments, settings, reporter, overflow: _ } = self;
         let compartment = compartments.get_or_insert_with(key, |key| {
-            let mut reporter = reporter.clone();
-            reporter.set_name(format!("{}/{key}", reporter.name()));
-            Arc::new(Shared::new(Arc::clone(settings), reporter))
+            Arc::new(Shared::new(Arc::clone(settings), reporter.of_part(key)))
         });
         // What the map keeps it also holds; what is held here it does not forget.
         (Arc::strong_count(&compartment) > 1).then(|| BulkheadHandle::new(compartment))
@@ -223,7 +222,7 @@ impl<K> KeyedBulkheadHandle<K> {
 /// Calls in flight and those that wait hold it; and what an operator said is not to be lost.
 impl Keep for Shared {
     fn is_needed(&self) -> bool {
-        self.was_told()
+        self.is_told()
     }
 }
 

@@ -39,8 +39,9 @@ impl BulkheadLayer {
     /// A builder of a layer with several compartments, each with a name, places and a queue of its own:
     /// this function says which one a request belongs to.
     ///
-    /// A closure is best written in its place here, or as a function: one that is bound to a name first
-    /// is taken by the compiler for one that borrows for longer than a call.
+    /// The name is borrowed from the request, or is a constant. The function is best a closure that is
+    /// written in its place here: of one that was bound to a variable before, or a function that returns
+    /// `&'static str`, the compiler says that its types are not general enough.
     ///
     /// ```
     /// use std::time::Duration;

@@ -173,7 +173,7 @@ mod shared;
 mod snapshot;
 mod turn;
 mod wait;
-mod waits;
+mod wait_times;
 
 pub use builder::BulkheadLayerBuilder;
 pub use compartment::Compartment;
@@ -190,4 +190,4 @@ pub use permit::Permit;
 pub use runner::{InPlace, Runner};
 pub use service::Bulkhead;
 pub use snapshot::{BulkheadSnapshot, Rejected};
-pub use waits::WaitTimes;
+pub use wait_times::WaitTimes;

@@ -2,15 +2,16 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use buttress_core::{ConfigError, Outcome};
+use buttress_core::{ConfigError, Judgement};
+use tokio::time::Instant;
 
 use crate::counts::MOST;
 
 /// Says how many calls may be in flight at once, and learns from each that has ended.
 ///
 /// This is the pure part of an adaptive limit: it reads no clock and knows no service. It is told of
-/// the calls of one compartment in the order in which they end, one at a time, and of none that was not
-/// made.
+/// the calls of one compartment as they end, one at a time, and of none that was not made. Each
+/// compartment, and each that is isolated from it, begins with a clone of the one that was given.
 ///
 /// A limit outside 1 to 1,000,000 is taken for the nearest within. When it shrinks, no call in flight
 /// is touched: places that come back are free again only when there are fewer in flight. When it grows,
@@ -19,28 +20,39 @@ use crate::counts::MOST;
 /// ```
 /// use buttress_bulkhead::{BulkheadLayer, Limit, Sample};
 /// use buttress_core::Outcome;
+/// use tokio::time::Instant;
 ///
-/// /// Additive increase, multiplicative decrease.
+/// /// Additive increase, multiplicative decrease: one more for each round of calls that went well, and
+/// /// half as many after a failure.
 /// #[derive(Clone)]
-/// struct Aimd(usize);
+/// struct Aimd {
+///     limit: f64,
+///     halved: Option<Instant>,
+/// }
 ///
 /// impl Limit for Aimd {
 ///     fn current(&self) -> usize {
-///         self.0
+///         self.limit as usize
 ///     }
 ///
 ///     fn learn(&mut self, sample: &Sample) {
-///         match sample.outcome {
-///             Outcome::Failure => self.0 = (self.0 / 2).max(1),
+///         match sample.judgement.outcome {
+///             // One that began before it was halved is no news.
+///             Outcome::Failure if self.halved.is_none_or(|at| at + sample.latency < sample.now) => {
+///                 self.limit = (self.limit / 2.0).max(1.0);
+///                 self.halved = Some(sample.now);
+///             }
 ///             // Only a limit that was reached says anything about one that is higher.
-///             Outcome::Success if sample.in_flight >= self.0 => self.0 = (self.0 + 1).min(200),
+///             Outcome::Success if sample.in_flight as f64 >= self.limit.floor() => {
+///                 self.limit = (self.limit + 1.0 / self.limit).min(200.0);
+///             }
 ///             _ => {}
 ///         }
 ///     }
 /// }
 ///
 /// # fn main() -> Result<(), buttress_core::ConfigError> {
-/// let layer = BulkheadLayer::builder().limit(Aimd(20)).build()?;
+/// let layer = BulkheadLayer::builder().limit(Aimd { limit: 20.0, halved: None }).build()?;
 /// assert_eq!(layer.handle().limit(), 20);
 /// # Ok(())
 /// # }
@@ -82,15 +94,32 @@ impl Limit for Fixed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
+    /// When it ended.
+    pub now: Instant,
     /// From when the inner service was asked to the end of the response. A reader who takes his time is
     /// in it; a wait for the place is not.
     pub latency: Duration,
     /// How many calls were in flight when it ended, itself included.
     pub in_flight: usize,
-    /// What it says about the dependency, as its protocol judges. [`Failure`](Outcome::Failure) as well
-    /// if a limit outside cut it, or it panicked; [`Neutral`](Outcome::Neutral) if a layer inside refused
-    /// it, or its caller hung up: its latency says nothing then.
-    pub outcome: Outcome,
+    /// What it says about the dependency, as its protocol judges.
+    ///
+    /// A [`FAILURE`](Judgement::FAILURE) as well if it panicked, or a limit outside cut it while the
+    /// dependency was waited for; [`NEUTRAL`](Judgement::NEUTRAL), and nothing to be learned from its
+    /// latency, if its caller hung up, or a layer inside refused it. A dependency that asks for less, as
+    /// by a 429, is neutral too, and may be asked again: its `retry` is not `Never`.
+    pub judgement: Judgement,
+}
+
+impl Sample {
+    /// A sample, to try a limit with.
+    pub const fn new(
+        now: Instant,
+        latency: Duration,
+        in_flight: usize,
+        judgement: Judgement,
+    ) -> Self {
+        Self { now, latency, in_flight, judgement }
+    }
 }
 
 /// What each compartment gets its own limit from.

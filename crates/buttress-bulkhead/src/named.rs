@@ -66,8 +66,8 @@ impl<F> CompartmentsBuilder<Plain, F> {
 }
 
 impl<P, F, R> CompartmentsBuilder<P, F, R> {
-    /// Adds this compartment, often as a pair of its name and how many calls it lets pass at once. At
-    /// least one is required.
+    /// Adds this compartment, often as a pair of its name and how many calls it lets pass at once. One at
+    /// least is required, or a default.
     pub fn compartment(mut self, compartment: impl Into<Compartment>) -> Self {
         self.compartments.push(compartment.into());
         self
@@ -175,9 +175,8 @@ impl Named {
         reporter: Reporter,
     ) -> Self {
         let make = |(name, settings): Complete| {
-            let mut reporter = reporter.clone();
-            reporter.set_name(format!("{}/{name}", reporter.name()));
-            (name, BulkheadHandle::new(Arc::new(Shared::new(settings, reporter))))
+            let shared = Shared::new(settings, reporter.of_part(&name));
+            (name, BulkheadHandle::new(Arc::new(shared)))
         };
         let compartments = compartments.into_iter().map(make).collect();
         Self { compartments, default, unknown: AtomicU64::new(0), reporter }

@@ -148,13 +148,39 @@ mod tests {
     #[test]
     fn nothing_is_known_at_first_and_after_a_lull() {
         let (pace, start) = (Pace::new(), Instant::now());
-        assert_eq!(pace.until_free(start, 0, 1), UNKNOWN);
-        assert_eq!(pace.until_free(start + MILLI, 50, 1), UNKNOWN, "too short a time");
+        let second = Duration::from_secs(1);
+        assert_eq!(pace.until_free(start, 0, 1), second);
+        assert_eq!(pace.until_free(start + MILLI, 50, 1), second, "too short a time");
         assert_eq!(pace.until_free(start + 100 * MILLI, 50, 1), 2 * MILLI);
         assert_eq!(pace.until_free(start + 200 * MILLI, 50, 4), 16 * MILLI, "none has left since");
-        let later = start + 200 * MILLI + LULL + MILLI;
-        assert_eq!(pace.until_free(later, 1_000_000, 1), UNKNOWN);
-        assert_eq!(pace.until_free(later + 100 * MILLI, 1_000_010, 1), 10 * MILLI);
+        let later = start + 500 * MILLI;
+        assert_eq!(pace.until_free(later, 1_000, 1), second, "nobody was refused meanwhile");
+        assert_eq!(pace.until_free(later + 100 * MILLI, 1_010, 1), 10 * MILLI);
+    }
+
+    /// Refused all the time, from nothing on to a pace of 1 ms, then to one of 20 ms, then to a hang.
+    #[test]
+    fn a_pace_that_changes_is_told_within_two_seconds() {
+        let (pace, start) = (Pace::new(), Instant::now());
+        let mut left = 0;
+        let mut told = Vec::new();
+        for ms in 0..60_000_u32 {
+            left += match ms {
+                0..5_000 => 1,
+                5_000..10_000 => u64::from(ms % 20 == 0),
+                _ => 0,
+            };
+            told.push(pace.until_free(start + ms * MILLI, left, 1));
+        }
+        let close = |told: Duration, to: Duration| {
+            assert!(told >= to * 9 / 10 && told <= to * 11 / 10, "{told:?} for {to:?}");
+        };
+        close(told[4_999], MILLI);
+        close(told[9_999], 20 * MILLI);
+        // As long as nothing has come back, give or take the span that was under way then.
+        assert!(told[11_000] < Duration::from_millis(100), "{:?}", told[11_000]);
+        close(told[30_000], Duration::from_secs(20));
+        assert_eq!(told[59_999], Duration::from_secs(30));
     }
 
     #[test]
@@ -165,6 +191,6 @@ mod tests {
             told.push(pace.until_free(start + Duration::from_secs(second) * 2, 7, 1).as_secs());
         }
         assert_eq!(told[..3], [1, 2, 4]);
-        assert!(told.iter().all(|seconds| *seconds <= 30));
+        assert_eq!(told.iter().max(), Some(&30));
     }
 }

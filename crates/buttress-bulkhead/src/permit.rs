@@ -1,8 +1,11 @@
 //! A place that a call has, until its response is over.
 
-use std::{fmt, mem};
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
 
-use buttress_core::{Deadline, End, Follower, Judgement, Outcome};
+use buttress_core::{Allowance, BoxError, End, Follower, Judgement};
 use tokio::time::Instant;
 
 use crate::{BulkheadHandle, Sample, counts::Figures};
@@ -23,11 +26,13 @@ struct Place {
     measured: Option<Measured>,
 }
 
-#[derive(Clone, Copy)]
 struct Measured {
     since: Instant,
+    allowance: Allowance,
+    // Whether the dependency is waited for, and not the reader of its response.
+    awaited: bool,
     // None: what the end of its place looks like.
-    outcome: Option<Outcome>,
+    judgement: Option<Judgement>,
 }
 
 impl Permit {
@@ -50,7 +55,12 @@ impl Permit {
     #[inline]
     pub(crate) fn begin(&mut self) {
         if let Some(place) = self.place.as_mut().filter(|place| place.bulkhead.shared().learns()) {
-            place.measured = Some(Measured { since: Instant::now(), outcome: None });
+            place.measured = Some(Measured {
+                since: Instant::now(),
+                allowance: Allowance::current(),
+                awaited: true,
+                judgement: None,
+            });
         }
     }
 
@@ -80,17 +90,28 @@ impl Permit {
         self.place.as_ref().is_some_and(|place| place.measured.is_some())
     }
 
+    fn measured(&mut self) -> Option<&mut Measured> {
+        self.place.as_mut()?.measured.as_mut()
+    }
+
     /// The call is going to end like this, whatever its end will look like.
-    pub(crate) fn judge(&mut self, outcome: Outcome) {
-        if let Some(measured) = self.place.as_mut().and_then(|place| place.measured.as_mut()) {
-            measured.outcome.get_or_insert(outcome);
+    pub(crate) fn judge(&mut self, judgement: Judgement) {
+        if let Some(measured) = self.measured() {
+            measured.judgement.get_or_insert(judgement);
+        }
+    }
+
+    /// The reader of the response has what he asked for.
+    pub(crate) fn served(&mut self) {
+        if let Some(measured) = self.measured() {
+            measured.awaited = false;
         }
     }
 
     /// Gives the place back; the call ended like this, if nothing else was known.
     #[inline]
-    pub(crate) fn settle(&mut self, outcome: Outcome) {
-        self.judge(outcome);
+    pub(crate) fn settle(&mut self, judgement: Judgement) {
+        self.judge(judgement);
         self.place = None;
     }
 }
@@ -100,19 +121,31 @@ struct Watch<'a>(&'a mut Permit);
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.0.judge(Outcome::Failure);
+        self.0.judge(Judgement::FAILURE);
     }
 }
 
 impl Follower for Permit {
+    fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
+        if let Some(measured) = self.measured() {
+            // Who asks only when his time is up has not waited.
+            measured.awaited |= !measured.allowance.is_used_up();
+        }
+        Poll::Pending
+    }
+
+    fn part(&mut self) -> Option<BoxError> {
+        self.served();
+        None
+    }
+
     #[inline]
     fn ended(mut self, end: End<'_>) {
-        match end {
-            End::Complete(outcome) => self.settle(outcome),
-            End::Failed(error) if self.is_measured() => {
-                self.settle(Judgement::of_error(error).outcome);
-            }
-            End::Failed(_) => {}
+        if self.is_measured() {
+            self.judge(match end {
+                End::Complete(outcome) => Judgement::of_outcome(outcome),
+                End::Failed(error) => Judgement::of_error(error),
+            });
         }
     }
 }
@@ -122,7 +155,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         // Given back also if the limit panics.
         let _leaving = Leaving(&self.bulkhead);
-        if let Some(measured) = self.measured {
+        if let Some(measured) = &self.measured {
             measured.tell(&self.bulkhead);
         }
     }
@@ -139,14 +172,15 @@ impl Drop for Leaving<'_> {
 
 impl Measured {
     #[cold]
-    fn tell(self, bulkhead: &BulkheadHandle) {
-        let outcome = self.outcome.unwrap_or_else(|| {
-            // Dropped: cut by a limit, or its caller hung up.
-            let cut = Deadline::current().is_some_and(Deadline::is_past);
-            if cut { Outcome::Failure } else { Outcome::Neutral }
+    fn tell(&self, bulkhead: &BulkheadHandle) {
+        // Dropped while the dependency was waited for, it was cut, or its caller hung up.
+        let judgement = self.judgement.unwrap_or_else(|| {
+            let cut = self.awaited && self.allowance.is_used_up();
+            if cut { Judgement::FAILURE } else { Judgement::NEUTRAL }
         });
-        let latency = self.since.elapsed();
-        bulkhead.shared().learn(|in_flight| Sample { latency, in_flight, outcome });
+        let now = Instant::now();
+        let latency = now.saturating_duration_since(self.since);
+        bulkhead.shared().learn(|in_flight| Sample { now, latency, in_flight, judgement });
     }
 }
 

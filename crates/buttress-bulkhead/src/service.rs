@@ -133,7 +133,7 @@ where
             Some(Claimed::Error(error, mut permit)) => {
                 permit.begin();
                 if permit.is_measured() {
-                    permit.judge(self.protocol.classify(Err(&error)).outcome);
+                    permit.judge(self.protocol.classify(Err(&error)));
                 }
                 return ResponseFuture::refused(error, self.protocol.clone());
             }

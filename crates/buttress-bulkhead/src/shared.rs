@@ -1,7 +1,7 @@
 //! What all calls of one compartment share.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,7 +19,7 @@ use crate::{
     places::Places,
     settings::Complete,
     snapshot::{BulkheadSnapshot, Rejected},
-    waits::Waits,
+    wait_times::Waits,
 };
 
 /// The word for this layer in errors and events.
@@ -101,17 +101,28 @@ impl Shared {
 
     /// Holds to this limit from now on, from 1 to [`MOST`], whatever the former would learn.
     pub(crate) fn set_limit(&self, limit: usize) {
-        self.told.store(true, Ordering::Relaxed);
+        self.replace_limit(limit, None);
+    }
+
+    /// Holds to the limit that it was made with.
+    pub(crate) fn reset_limit(&self) {
+        let limit = self.settings.limit.make();
+        self.replace_limit(limit.current().clamp(1, MOST), Some(limit));
+    }
+
+    /// Holds to this limit, and learns by this one; none if an operator has said what it is.
+    fn replace_limit(&self, limit: usize, learns_by: Option<Box<dyn Limit>>) {
         let mut learner = self.learner();
-        let _former = learner.as_mut().and_then(|learner| learner.take());
+        self.told.store(learns_by.is_none(), Ordering::Relaxed);
+        let _former = learner.as_mut().and_then(|learner| mem::replace(&mut **learner, learns_by));
         self.places.set_limit(limit);
         drop(learner);
         self.places.serve();
     }
 
-    /// Whether [`set_limit`](Self::set_limit) was ever called.
+    /// Whether an operator has said what the limit is.
     #[cfg(feature = "keyed")]
-    pub(crate) fn was_told(&self) -> bool {
+    pub(crate) fn is_told(&self) -> bool {
         self.told.load(Ordering::Relaxed)
     }
 

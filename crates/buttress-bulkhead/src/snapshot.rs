@@ -3,6 +3,9 @@
 use crate::WaitTimes;
 
 /// The figures of a bulkhead, or of one of its compartments, at one moment.
+///
+/// What is counted is so since the compartment was made: with its layer, or, where there is one for each
+/// key, when its key came, which may be again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadSnapshot {
@@ -14,10 +17,10 @@ pub struct BulkheadSnapshot {
     /// The calls that wait for a place. One that has been given a place is in flight, also while it
     /// has not been polled since.
     pub queued: usize,
-    /// The calls that took a place since the layer was made, and under `backpressure` the services that
+    /// The calls that took a place, and under `backpressure` the services that
     /// did. After 8.8 trillion it begins anew.
     pub admitted: u64,
-    /// The calls that were not made, since the layer was made.
+    /// The calls that were not made.
     pub rejected: Rejected,
     /// The calls that were lost on the runtime that they were given to, since the layer was made: they
     /// panicked, or it has shut down. They are among those admitted.

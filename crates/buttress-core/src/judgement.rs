@@ -65,6 +65,16 @@ impl Judgement {
         self
     }
 
+    /// What there is to say of an outcome of which nothing more is known.
+    #[inline]
+    pub const fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::SUCCESS,
+            Outcome::Failure => Self::FAILURE,
+            Outcome::Neutral => Self::NEUTRAL,
+        }
+    }
+
     /// Judges an error the same way in every protocol.
     ///
     /// A call that a limit cut is a failure of the dependency. A refusal by one of our own

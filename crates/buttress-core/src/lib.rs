@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Rejection`] | why a layer refused or cut a call, and when to come back |
 //! | [`Deadline`] | until when the answer is of use to whoever waits for it |
+//! | [`Allowance`] | whether what is dropped now was cut, or its caller hung up |
 //! | [`Judgement`], [`Classify`] | what a finished call says about the dependency and about trying again |
 //! | [`Follow`], [`Follower`] | when a response is over: at its head, or at the end of its body |
 //! | [`Repeat`], [`Attempt`] | may this request be sent twice, the copy to send, and which one it is |
@@ -24,6 +25,7 @@
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
+mod allowance;
 mod circuit;
 mod claim;
 mod config;
@@ -43,6 +45,7 @@ mod rejection;
 mod repeat;
 mod reporter;
 
+pub use allowance::Allowance;
 pub use circuit::{CircuitState, Trip};
 pub use claim::Claim;
 pub use config::ConfigError;

@@ -27,6 +27,12 @@ impl Reporter {
         self.name = name.into();
     }
 
+    /// Speaks for a part of the layer, as a circuit or a compartment of its own: `layer/part`.
+    pub fn of_part(&self, part: impl fmt::Display) -> Self {
+        let name = format!("{}/{part}", self.name);
+        Self { name: name.into(), ..self.clone() }
+    }
+
     /// Tells this observer, in place of the former.
     pub fn set_observer(&mut self, observer: impl Observer) {
         self.observer = Arc::new(observer);

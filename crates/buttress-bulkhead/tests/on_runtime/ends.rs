@@ -245,7 +245,7 @@ impl Limit for Told {
     }
 
     fn learn(&mut self, sample: &Sample) {
-        self.0.lock().unwrap().push(sample.outcome);
+        self.0.lock().unwrap().push(sample.judgement.outcome);
     }
 }
 
@@ -256,6 +256,7 @@ async fn a_limit_learns_how_calls_ended_there() {
     let (apart, told) = (Apart::new("apart"), Told::default());
     let (probe, probed) = Probe::new(|request: &str| match request {
         "panic" => Reply::Panic,
+        "panic in call" => Reply::PanicInCall,
         "hang" => Reply::Never,
         _ => Reply::Now(Ok(())),
     });
@@ -266,13 +267,18 @@ async fn a_limit_learns_how_calls_ended_there() {
 
     within_patience(service.call("fine")).await.unwrap();
     within_patience(service.call("panic")).await.unwrap_err();
-    for deadline in [None, Some(Deadline::after(PATIENCE)), Some(Deadline::after(Duration::ZERO))] {
+    within_patience(service.call("panic in call")).await.unwrap_err();
+    for patience in [None, Some(PATIENCE), Some(Duration::from_secs(1))] {
         let calls = probed.calls();
+        let deadline = patience.map(Deadline::after);
         let call = Deadline::scope(deadline, || service.call("hang"));
         until("it is called", || probed.calls() == calls + 1).await;
+        if let Some(deadline) = deadline.filter(|_| patience != Some(PATIENCE)) {
+            until("its time is up", || deadline.is_past()).await;
+        }
         drop(call);
         until("the place comes back", empty).await;
     }
     let told = told.0.lock().unwrap();
-    assert_eq!(*told, [Success, Failure, Neutral, Neutral, Failure]);
+    assert_eq!(*told, [Success, Failure, Failure, Neutral, Neutral, Failure]);
 }

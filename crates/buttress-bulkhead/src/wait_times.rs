@@ -14,20 +14,29 @@ const SHORTEST: Duration = Duration::from_micros(125);
 #[derive(Debug)]
 pub(crate) struct Waits {
     counts: [AtomicU64; BUCKETS],
+    // In microseconds, which last for half a million years.
+    sum: AtomicU64,
 }
 
 impl Waits {
     pub(crate) fn new() -> Self {
-        Self { counts: array::from_fn(|_| AtomicU64::new(0)) }
+        Self { counts: array::from_fn(|_| AtomicU64::new(0)), sum: AtomicU64::new(0) }
     }
 
     pub(crate) fn record(&self, wait: Duration) {
         let bucket = (0..BUCKETS).find(|&bucket| wait <= bound(bucket)).unwrap_or(BUCKETS - 1);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        let add = |sum: u64| Some(sum.saturating_add(micros));
+        // It always adds.
+        let _ = self.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     pub(crate) fn snapshot(&self) -> WaitTimes {
-        WaitTimes { counts: array::from_fn(|bucket| self.counts[bucket].load(Ordering::Relaxed)) }
+        WaitTimes {
+            counts: array::from_fn(|bucket| self.counts[bucket].load(Ordering::Relaxed)),
+            sum: Duration::from_micros(self.sum.load(Ordering::Relaxed)),
+        }
     }
 }
 
@@ -42,6 +51,7 @@ fn bound(bucket: usize) -> Duration {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct WaitTimes {
     counts: [u64; BUCKETS],
+    sum: Duration,
 }
 
 impl WaitTimes {
@@ -50,8 +60,13 @@ impl WaitTimes {
         self.counts.iter().sum()
     }
 
+    /// All waits together, each to the microsecond.
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
     /// Each bucket's longest wait, which is twice that of the one before, and how many waits are in
-    /// it, from the shortest on. That of the last is `Duration::MAX`.
+    /// it and in none before, from the shortest on. That of the last is `Duration::MAX`.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         self.counts.iter().enumerate().map(|(bucket, count)| (bound(bucket), *count))
     }
@@ -88,7 +103,10 @@ mod tests {
         for micros in [0, 125, 126, 250, 65_536_000, 65_536_001] {
             waits.record(Duration::from_micros(micros));
         }
+        let sum = Duration::from_micros(2 * 65_536_000 + 502);
+        assert_eq!(waits.snapshot().sum(), sum);
         waits.record(Duration::MAX);
+        assert!(waits.snapshot().sum() > 1_000_000 * sum, "it stays what it is, at its most");
         let bound = |micros| Duration::from_micros(micros);
         let filled: Vec<_> = waits.snapshot().buckets().filter(|(_, count)| *count > 0).collect();
         let expected =
