@@ -45,8 +45,8 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     /// Lets as many calls pass at once as this limit says, which may learn from how they end; in place
     /// of [`max_concurrent`](Self::max_concurrent).
     ///
-    /// Calls are measured for one that learns: the clock is read twice or more for each, and a lock is
-    /// held while it is told. It is cloned for each compartment, key and isolated layer.
+    /// Calls are measured for one that learns: that takes an allocation and two looks at the clock for
+    /// each, and a lock while it is told. It is cloned for each compartment, key and isolated layer.
     pub fn limit(mut self, limit: impl Limit + Clone + Sync) -> Self {
         self.settings.set_limit(limit);
         self

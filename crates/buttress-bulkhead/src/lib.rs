@@ -141,8 +141,8 @@
 //! # Cost
 //!
 //! A call that finds a free place takes no lock, reads no clock and allocates nothing; it changes two
-//! words and a reference count. A limit that learns reads the clock twice a call, and is told under a
-//! lock; by key there is the map's, and the key to make; a runtime takes a task for each call.
+//! words and a reference count. One whose limit learns is measured, which allocates and reads the clock,
+//! and the limit is told of it under a lock; by key there is the map's, and the key to make; a runtime takes a task for each call.
 //!
 //! # Events
 //!

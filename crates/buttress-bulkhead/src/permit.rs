@@ -22,8 +22,9 @@ pub struct Permit {
 
 struct Place {
     bulkhead: BulkheadHandle,
-    // From the call on, where the limit learns from it.
-    measured: Option<Measured>,
+    // From the call on, where the limit learns from it. Boxed, so that a call whose limit does not is
+    // the smaller for it.
+    measured: Option<Box<Measured>>,
 }
 
 struct Measured {
@@ -55,12 +56,7 @@ impl Permit {
     #[inline]
     pub(crate) fn begin(&mut self) {
         if let Some(place) = self.place.as_mut().filter(|place| place.bulkhead.shared().learns()) {
-            place.measured = Some(Measured {
-                since: Instant::now(),
-                allowance: Allowance::current(),
-                awaited: true,
-                judgement: None,
-            });
+            place.measured = Some(Box::new(Measured::begin()));
         }
     }
 
@@ -91,7 +87,7 @@ impl Permit {
     }
 
     fn measured(&mut self) -> Option<&mut Measured> {
-        self.place.as_mut()?.measured.as_mut()
+        self.place.as_mut()?.measured.as_deref_mut()
     }
 
     /// The call is going to end like this, whatever its end will look like.
@@ -171,6 +167,12 @@ impl Drop for Leaving<'_> {
 }
 
 impl Measured {
+    #[cold]
+    fn begin() -> Self {
+        let (since, allowance) = (Instant::now(), Allowance::current());
+        Self { since, allowance, awaited: true, judgement: None }
+    }
+
     #[cold]
     fn tell(&self, bulkhead: &BulkheadHandle) {
         // Dropped while the dependency was waited for, it was cut, or its caller hung up.
