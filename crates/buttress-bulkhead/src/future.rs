@@ -131,10 +131,11 @@ where
     };
     match (before.take(), admitted) {
         (Some(Before::Waiting(waiting)), Ok(())) => {
-            // Bound in this order, to be dropped in the other.
-            let Waiting { wait, mut service, request, runner } = *waiting;
+            let Waiting { service, request, runner, wait } = *waiting;
             let mut permit = wait.take();
             permit.begin();
+            // Bound after the place, to be dropped before it, should the call panic.
+            let mut service = service;
             let run = runner.start(&mut service, request, &mut permit);
             Poll::Ready(Ok((run, permit)))
         }
