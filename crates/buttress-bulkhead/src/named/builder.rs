@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use buttress_core::{ConfigError, Observer, Plain, RejectionKind, Reporter};
+use buttress_core::{ConfigError, Observer, Plain, Reporter};
 use tokio::runtime::Handle;
 
 use super::{Complete, Named, NamedCompartments};
@@ -57,7 +57,7 @@ impl<P, F, R> CompartmentsBuilder<P, F, R> {
     }
 
     /// Adds this compartment, and gives it all requests that name none of the others. Default: they
-    /// are refused, as [`UnknownCompartment`](RejectionKind::UnknownCompartment): a name that nobody
+    /// are refused, as [`UnknownCompartment`](buttress_core::RejectionKind::UnknownCompartment): a name that nobody
     /// has thought of is a mistake, and would otherwise take places that are meant for others. Its calls
     /// run where they are polled.
     pub fn default_compartment(mut self, compartment: impl Into<Compartment>) -> Self {
