@@ -81,6 +81,25 @@ async fn a_waiter_that_was_given_a_place_and_leaves_gives_it_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_asked_again_and_again_keeps_its_place_in_the_queue() {
+    let (mut service, handle, _inner) = one();
+    let (mut first, mut second) = (service.clone(), service.clone());
+    assert_ready!(ask(&mut service).poll()).unwrap();
+    assert_pending!(ask(&mut first).poll());
+    assert_pending!(ask(&mut second).poll());
+    for _ in 0..5 {
+        // Each time by another future, as a caller does that looks in between at something else.
+        assert_pending!(ask(&mut first).poll());
+        assert_eq!((handle.in_flight(), handle.queued()), (1, 2));
+    }
+    drop(service);
+    assert_pending!(ask(&mut second).poll());
+    assert_ready!(ask(&mut first).poll()).unwrap();
+    drop(first);
+    assert_ready!(ask(&mut second).poll()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_inner_service_is_asked_once_there_is_a_place_and_called_where_it_was_ready() {
     let (mut service, handle, inner) = one();
     let mut second = service.clone();
@@ -103,13 +122,15 @@ async fn the_inner_service_is_asked_once_there_is_a_place_and_called_where_it_wa
 #[tokio::test(start_paused = true)]
 async fn an_error_of_readiness_is_the_next_call_s() {
     let (mut service, handle, inner) = one();
-    inner.set_readiness(Readiness::Broken);
     for _ in 0..2 {
-        let call = service.ready().await.expect("never from poll_ready").call("answer");
+        inner.set_readiness(Readiness::Broken);
+        service.ready().await.expect("never from poll_ready");
+        // Asked again, it would be ready: what comes out is what was kept.
+        inner.set_readiness(Readiness::Ready);
+        let call = service.call("answer");
         assert_eq!(call.await.unwrap_err().to_string(), "the probe is broken");
-        assert_eq!(handle.in_flight(), 0);
+        assert_eq!((inner.calls(), handle.in_flight()), (0, 0));
     }
-    inner.set_readiness(Readiness::Ready);
     service.ready().await.unwrap().call("answer").await.unwrap();
 }
 

@@ -144,26 +144,29 @@ async fn a_name_that_there_is_not_is_an_error_and_says_which() {
     service.call(quick("payment")).await.unwrap();
 }
 
+/// Wherever its name stands among the others: the first, in the middle, the last.
 #[tokio::test(start_paused = true)]
 async fn the_default_takes_what_names_none_of_the_others() {
-    let layer = BulkheadLayer::compartments(|request: &Request| request.0)
-        .compartment(("payment", 1))
-        .default_compartment(("other", 2))
-        .build()
-        .unwrap();
-    for layer in [layer.clone(), layer.isolated()] {
-        let handle = layer.handle();
-        let (probe, _inner) = Probe::new(|_: Request| Reply::<()>::Never);
-        let mut service = layer.layer(probe);
-        // Its own name, one that nobody knows, and none.
-        let _calls = [service.call(hangs("unheard of")), service.call(hangs("other"))];
-        let error = service.call(hangs("")).await.unwrap_err();
-        assert_eq!(rejection(&error).name(), "bulkhead/other");
-        assert_eq!(handle.get("other").expect("it is there").in_flight(), 2);
-        assert_eq!(
-            (handle.get("payment").expect("it is there").in_flight(), handle.unknown()),
-            (0, 0)
-        );
+    for default in ["all others", "not known", "the rest"] {
+        let layer = BulkheadLayer::compartments(|request: &Request| request.0)
+            .compartment(("payment", 1))
+            .compartment(("email", 1))
+            .default_compartment((default, 2))
+            .build()
+            .unwrap();
+        for layer in [layer.clone(), layer.isolated()] {
+            let handle = layer.handle();
+            let (probe, _inner) = Probe::new(|_: Request| Reply::<()>::Never);
+            let mut service = layer.layer(probe);
+            // One that nobody knows, its own name, and none.
+            let _calls = [service.call(hangs("unheard of")), service.call(hangs(default))];
+            let error = service.call(hangs("")).await.unwrap_err();
+            assert_eq!(rejection(&error).name(), format!("bulkhead/{default}"));
+            let in_flight = |name| handle.get(name).map(BulkheadHandle::in_flight);
+            assert_eq!(in_flight(default), Some(2));
+            assert_eq!((in_flight("payment"), in_flight("email")), (Some(0), Some(0)));
+            assert_eq!(handle.unknown(), 0);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use buttress_bulkhead::BulkheadLayer;
-use buttress_core::{BoxError, ConfigError, Deadline, Rejection, RejectionKind};
+use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
 use buttress_http::Http;
 use buttress_testkit::{
     BodyStep, Probe, Readiness, Reply, ScriptedBody, assert_pending, assert_ready, task,
@@ -14,10 +14,6 @@ use tokio::time::{advance, sleep, timeout};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn setting(error: &ConfigError) -> (&'static str, &str) {
-    (error.setting(), error.value())
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_given_back_when_the_head_arrives() {
@@ -102,39 +98,6 @@ async fn state_created_per_layer_call() {
     let _other = isolated.layer(probe).call(());
     assert_eq!(inner.in_flight(), 2);
     assert_eq!((layer.handle().in_flight(), isolated.handle().in_flight()), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn isolated_keeps_the_settings() {
-    let layer = BulkheadLayer::builder()
-        .max_concurrent(2)
-        .max_wait(SECOND)
-        .max_queue(3)
-        .name("payment")
-        .build()
-        .unwrap();
-    assert_eq!(format!("{:?}", layer.isolated()), format!("{layer:?}"));
-}
-
-#[test]
-fn a_zero_limit_accepted_in_silence() {
-    let builder = BulkheadLayer::builder;
-    let errors = [
-        (BulkheadLayer::new(0).unwrap_err(), ("max_concurrent", "0")),
-        (builder().build().unwrap_err(), ("max_concurrent", "not set")),
-        (
-            builder().max_concurrent(1).max_wait(SECOND).max_queue(0).build().unwrap_err(),
-            ("max_queue", "0"),
-        ),
-        (builder().max_concurrent(1).max_queue(5).build().unwrap_err(), ("max_queue", "5")),
-    ];
-    for (error, expected) in errors {
-        assert_eq!(setting(&error), expected, "{error}");
-    }
-    for too_many in [1_000_001, usize::MAX] {
-        assert_eq!(BulkheadLayer::new(too_many).unwrap_err().setting(), "max_concurrent");
-    }
-    BulkheadLayer::new(1_000_000).unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,7 +74,10 @@ async fn an_answer_that_nobody_took_goes_with_the_call() {
         async { Ok::<_, Infallible>(Response::new(body)) }
     }));
     let mut call = task::spawn(service.oneshot(()));
+    // Its thread is busy, so that it can not have answered yet.
+    let release = apart.block();
     assert_pending!(call.poll());
+    release.send(()).unwrap();
     until("the task has ended", || call.is_woken()).await;
     let dropped = answered.lock().unwrap().take().expect("it was called");
     assert_eq!((dropped.load(Ordering::SeqCst), layer.handle().in_flight()), (false, 1));

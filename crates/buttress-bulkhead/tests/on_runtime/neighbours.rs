@@ -3,13 +3,11 @@
 use std::{
     convert::Infallible,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    thread,
     time::Duration,
 };
 
 use buttress_bulkhead::{BulkheadLayer, CompartmentsHandle};
 use buttress_core::RejectionKind;
-use tokio::runtime::Builder;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::{
@@ -86,31 +84,32 @@ async fn a_compartment_whose_threads_are_blocked_holds_up_no_other() {
 }
 
 /// What this protects from: compartments bound how many calls there are, and not what they do to the
-/// thread that all of them run on.
-#[test]
-fn without_runtimes_of_their_own_it_holds_up_all_of_them() {
+/// thread that all of them run on. The word that `payment` blocks for is that `email` was served; on one
+/// thread for both, as it is here, it never comes while it blocks.
+#[tokio::test]
+async fn without_runtimes_of_their_own_it_holds_up_all_of_them() {
+    const LOOK: Duration = Duration::from_millis(100);
+
     let layer =
         BulkheadLayer::compartments(to).compartment(("payment", 2)).compartment(("email", 1));
-    let service = layer.build().unwrap().layer(service_fn(answer));
+    let layer = layer.build().unwrap();
+    let mut service = layer.layer(service_fn(async |call: Call| {
+        Ok::<_, Infallible>(call.until.map(|until| until.recv_timeout(LOOK)))
+    }));
     let (release, blocks) = Call::blocking("payment");
-    let (done, email_done) = mpsc::channel();
-
-    // One thread for both, as it is in `payment` and in `email` above.
-    let shared = thread::spawn(move || {
-        Builder::new_current_thread().build().unwrap().block_on(async {
-            let blocked = tokio::spawn(service.clone().oneshot(blocks));
-            let email = tokio::spawn(service.oneshot(Call::to("email")));
-            email.await.unwrap().unwrap();
-            done.send(()).unwrap();
-            blocked.await.unwrap().unwrap();
-        });
+    let blocked = tokio::spawn(service.call(blocks));
+    let email = service.call(Call::to("email"));
+    let email = tokio::spawn(async move {
+        let answer = email.await;
+        // Nobody listens any more, if it is too late.
+        let _ = release.send(());
+        answer
     });
-    // Only as long as somebody watches: it could never come before the word.
-    let early = email_done.recv_timeout(Duration::from_millis(100));
-    assert_eq!(early, Err(RecvTimeoutError::Timeout));
-    release.send(()).unwrap();
-    email_done.recv_timeout(PATIENCE).expect("the thread is free");
-    shared.join().unwrap();
+    assert_eq!(in_flight(&layer.handle()), [("email", 1), ("payment", 1)], "both are made");
+
+    let heard = within_patience(blocked).await.unwrap().unwrap();
+    assert_eq!(heard, Some(Err(RecvTimeoutError::Timeout)), "it blocked, and email was not served");
+    assert_eq!(within_patience(email).await.unwrap().unwrap(), None, "the thread is free");
 }
 
 /// A task of its own is what only a runtime of its own is worth: elsewhere a call is a part of its

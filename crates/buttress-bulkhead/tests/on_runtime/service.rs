@@ -59,9 +59,23 @@ async fn under_backpressure_the_instance_that_was_readied_is_the_one_that_is_cal
         assert_eq!((handle.in_flight(), handle.queued(), probed.reserved()), (0, 0, 0));
     }
     probed.set_readiness(Readiness::Broken);
-    let broken = within_patience(service.ready()).await.expect("the error is the call's").call(0);
+    within_patience(service.ready()).await.expect("the error is the call's");
+    // Asked again, it would be ready: what comes out is what was kept.
+    probed.set_readiness(Readiness::Ready);
+    let broken = service.call(0);
     assert_eq!(within_patience(broken).await.unwrap_err().to_string(), "the probe is broken");
     assert_eq!((handle.in_flight(), probed.calls()), (0, 5));
+}
+
+#[tokio::test]
+async fn an_isolated_layer_gives_its_calls_to_the_same_runtime() {
+    let apart = Apart::new("apart");
+    let layer = one(&apart);
+    let isolated = layer.isolated();
+    let threads = service_fn(async |()| Ok::<_, Infallible>(thread_name()));
+    let _taken = layer.layer(threads).call(());
+    let thread = within_patience(isolated.layer(threads).oneshot(())).await;
+    assert_eq!(thread.expect("it has a place of its own"), "apart");
 }
 
 #[tokio::test]
