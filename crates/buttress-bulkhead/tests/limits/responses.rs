@@ -136,12 +136,13 @@ async fn a_body_that_a_layer_inside_refuses_is_neutral() {
 /// Whether the dependency was waited for is what counts: a reader who takes his time is not its fault.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_cut_has_failed_if_its_reader_was_waiting() {
-    use BodyStep::{Data, Hang};
+    use BodyStep::{Data, Hang, Wait};
 
     let told = Told::new(4);
     let layer = BulkheadLayer::builder().limit(told.clone()).protocol(Http::new()).build().unwrap();
     let mut service = layer.layer(service_fn(async |_: ()| {
-        Ok::<_, Infallible>(Response::new(ScriptedBody::new([Data("one"), Data("two"), Hang])))
+        let steps = [Data("one"), Wait(SECOND / 8), Data("two"), Hang];
+        Ok::<_, Infallible>(Response::new(ScriptedBody::new(steps)))
     }));
     let mut cut_after = async |frames: usize, waits: bool, late: bool| {
         let deadline = Some(Deadline::after(SECOND));
@@ -165,6 +166,8 @@ async fn a_body_that_is_cut_has_failed_if_its_reader_was_waiting() {
     };
     assert_eq!(cut_after(0, false, false).await, Some(Outcome::Neutral), "unread");
     assert_eq!(cut_after(1, false, false).await, Some(Outcome::Neutral), "half read");
+    let second = cut_after(2, false, false).await;
+    assert_eq!(second, Some(Outcome::Neutral), "the second was waited for, and came");
     assert_eq!(cut_after(2, true, false).await, Some(Outcome::Failure), "the third was waited for");
     assert_eq!(cut_after(2, true, true).await, Some(Outcome::Neutral), "asked for too late");
 }
