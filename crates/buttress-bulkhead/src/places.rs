@@ -31,8 +31,9 @@ use crate::{
 /// that shrinks must, and neither its queue nor what is in flight can be counted exactly. As long as
 /// nobody waits there is no lock. Wakers are foreign code, and never run under the lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Places {
-    // First in whatever holds the places, next to its reference count: a call writes both.
+    // First, as the places are in what holds them.
     counts: Counts,
     line: Mutex<Line>,
     untaken: AtomicU64,

@@ -26,6 +26,9 @@ use crate::{
 pub(crate) const LAYER: &str = "bulkhead";
 
 /// One compartment.
+// In this order: a call writes the counts of the places, and the reference count that stands before them.
+// On one cache line, two threads make twice as many calls as on two.
+#[repr(C)]
 pub(crate) struct Shared {
     pub(crate) places: Places,
     // None if it never learns, and nothing in it once an operator has said what it is.
