@@ -3,7 +3,7 @@
 use std::{hint::black_box, sync::Barrier, thread, time::Duration};
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 /// The calls of one thread in one round of many: threads that start together may share a core for
 /// a while, until the system moves one away.
@@ -31,7 +31,10 @@ where
     F: FnMut(u64) -> Option<u64> + Clone + Send,
 {
     let barrier = Barrier::new(threads);
+    let runtime = Handle::current();
     let all = |mut call: F| {
+        // Some make a timer for each call.
+        let _entered = runtime.enter();
         barrier.wait();
         let start = Instant::now();
         for _ in 0..calls {
