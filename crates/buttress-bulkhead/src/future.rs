@@ -6,18 +6,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Judgement, Outcome};
+use buttress_core::{Allowance, BoxError, Classify, Follow, Judgement, Outcome};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::{InPlace, Permit, runner::Runner, wait::Wait};
+use crate::{
+    InPlace, Permit,
+    runner::{Runner, Runs},
+    wait::Wait,
+};
 
 /// The future of [`Bulkhead`](crate::Bulkhead).
 ///
 /// It holds its place, or its place in the queue, from the call on and not only once it is
 /// polled. Dropped, it gives both back.
 #[pin_project]
-pub struct ResponseFuture<S: Service<Req>, Req, P, R: Runner<S, Req> = InPlace> {
+pub struct ResponseFuture<S: Service<Req>, Req, P, R: Runs<S, Req> = InPlace> {
     // Dropped before the permit: the place is given back when nothing of the call is left.
     #[pin]
     run: Option<R::Run>,
@@ -52,7 +56,7 @@ impl<S: Service<Req>, Req, P, R: Runner<S, Req>> ResponseFuture<S, Req, P, R> {
         mut permit: Permit,
         protocol: P,
     ) -> Self {
-        permit.begin();
+        permit.measure(Allowance::current);
         let run = runner.start(service, request, &mut permit);
         Self { run: Some(run), permit, protocol, before: None }
     }
@@ -125,27 +129,26 @@ where
     S: Service<Req>,
     R: Runner<S, Req>,
 {
-    let admitted = match before {
-        Some(Before::Waiting(waiting)) => ready!(waiting.wait.poll(cx)).map_err(Some),
-        Some(Before::Refused(_)) | None => Err(None),
+    // Out of its place, so that what panics here is over.
+    let mut waiting = match before.take() {
+        Some(Before::Waiting(waiting)) => waiting,
+        Some(Before::Refused(error)) => return Poll::Ready(Err(error)),
+        None => panic!("ResponseFuture polled after it completed"),
     };
-    match (before.take(), admitted) {
-        (Some(Before::Waiting(waiting)), Ok(())) => {
-            let Waiting { service, request, runner, wait } = *waiting;
-            let mut permit = wait.take();
-            permit.begin();
-            // Bound after the place, to be dropped before it, should the call panic.
-            let mut service = service;
-            let run = runner.start(&mut service, request, &mut permit);
-            Poll::Ready(Ok((run, permit)))
-        }
-        (Some(Before::Waiting(_)), Err(Some(rejection))) => Poll::Ready(Err(rejection.into())),
-        (Some(Before::Refused(error)), _) => Poll::Ready(Err(error)),
-        _ => panic!("ResponseFuture polled after it completed"),
-    }
+    let Poll::Ready(admitted) = waiting.wait.poll(cx) else {
+        *before = Some(Before::Waiting(waiting));
+        return Poll::Pending;
+    };
+    admitted?;
+    let Waiting { service, request, runner, wait } = *waiting;
+    let mut permit = wait.take();
+    // Bound after the place, to be dropped before it, should the call panic.
+    let mut service = service;
+    let run = runner.start(&mut service, request, &mut permit);
+    Poll::Ready(Ok((run, permit)))
 }
 
-impl<S: Service<Req>, Req, P, R: Runner<S, Req>> fmt::Debug for ResponseFuture<S, Req, P, R> {
+impl<S: Service<Req>, Req, P, R: Runs<S, Req>> fmt::Debug for ResponseFuture<S, Req, P, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -187,7 +187,7 @@ pub use limit::{Fixed, Limit, Sample};
 pub use named::{CompartmentsBuilder, CompartmentsHandle, NamedCompartments};
 pub use on_runtime::{Elsewhere, OnRuntime, RunOnRuntime};
 pub use permit::Permit;
-pub use runner::{InPlace, Runner};
+pub use runner::{InPlace, Runner, Runs};
 pub use service::Bulkhead;
 pub use snapshot::{BulkheadSnapshot, Rejected};
 pub use wait_times::WaitTimes;

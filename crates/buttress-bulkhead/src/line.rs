@@ -45,6 +45,12 @@ impl Line {
         }
     }
 
+    /// How many there are that wait, or were given a place and have not taken it.
+    pub(crate) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }

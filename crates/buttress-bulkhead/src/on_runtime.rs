@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::{
     BulkheadHandle, InPlace, Permit,
-    runner::{Runner, Sealed},
+    runner::{Runner, Runs, Sealed},
 };
 
 /// Calls run on the runtime of their compartment, if it has one, and else in place.
@@ -44,6 +44,10 @@ pub struct Elsewhere<Res> {
 
 impl Sealed for OnRuntime {}
 
+impl<S: Service<Req>, Req> Runs<S, Req> for OnRuntime {
+    type Run = RunOnRuntime<S, Req>;
+}
+
 impl<S, Req> Runner<S, Req> for OnRuntime
 where
     S: Service<Req> + Clone + Send + 'static,
@@ -52,8 +56,6 @@ where
     S::Future: Send + 'static,
     Req: Send + 'static,
 {
-    type Run = RunOnRuntime<S, Req>;
-
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
         let bulkhead = permit.bulkhead().cloned();
         let runtime = bulkhead.as_ref().and_then(|bulkhead| bulkhead.shared().runtime());
@@ -61,7 +63,7 @@ where
             return RunOnRuntime::InPlace(InPlace.start(service, request, permit));
         };
         // The instance itself, for it may have claimed something in `poll_ready`.
-        let fresh = service.clone();
+        let fresh = permit.watch(|| service.clone());
         let service = mem::replace(service, fresh);
         let task = Task { service, request, permit: permit.take() };
         let task = runtime.spawn(Deadline::scoped(Deadline::current(), task.run()));
@@ -104,6 +106,7 @@ where
     async fn run(self) -> (Result<S::Response, BoxError>, Permit) {
         // Bound in this order, to be dropped in the other.
         let Self { mut permit, mut service, request } = self;
+        permit.begin();
         let mut call = pin!(permit.watch(|| ReadyCall::start(&mut service, request)));
         let answer = poll_fn(|cx| permit.watch(|| call.as_mut().poll(cx))).await;
         (answer.map_err(Into::into), permit)

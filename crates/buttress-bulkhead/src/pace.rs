@@ -45,6 +45,8 @@ struct Marks {
     older: Mark,
     newer: Mark,
     last: Mark,
+    // As it was measured last.
+    between: Duration,
 }
 
 /// So many had left at that time.
@@ -84,13 +86,15 @@ impl Pace {
 
 impl Marks {
     fn begin(mark: Mark) -> Self {
-        Self { older: mark, newer: mark, last: mark }
+        Self { older: mark, newer: mark, last: mark, between: Duration::ZERO }
     }
 
     /// The nanoseconds between two that leave, from what is known and this.
     fn measure(&mut self, mark: Mark) -> Option<u64> {
         let since = |earlier: Instant| mark.at.saturating_duration_since(earlier);
-        if mark.left != self.last.left && since(self.last.at) > LULL {
+        // Where places come back slowly, two that are refused may lie far apart without a lull.
+        let lull = LULL.max(3 * self.between).min(LONGEST);
+        if mark.left != self.last.left && since(self.last.at) > lull {
             *self = Self::begin(mark);
         }
         self.last = mark;
@@ -105,8 +109,10 @@ impl Marks {
             return None;
         }
         // If none has left in all that time, the first is still to be waited for: as long again.
-        let between = span.as_nanos() / u128::from(left.max(1));
-        Some(u64::try_from(between).unwrap_or(u64::MAX).max(1))
+        let nanos = span.as_nanos() / u128::from(left.max(1));
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).max(1);
+        self.between = Duration::from_nanos(nanos).min(LONGEST);
+        Some(nanos)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt, mem,
     task::{Context, Poll},
+    thread,
 };
 
 use buttress_core::{Allowance, BoxError, End, Follower, Judgement};
@@ -22,18 +23,29 @@ pub struct Permit {
 
 struct Place {
     bulkhead: BulkheadHandle,
-    // From the call on, where the limit learns from it. Boxed, so that a call whose limit does not is
+    // Of a call, where the limit learns from it. Boxed, so that a call whose limit does not is
     // the smaller for it.
     measured: Option<Box<Measured>>,
 }
 
 struct Measured {
-    since: Instant,
     allowance: Allowance,
-    // Whether the dependency is waited for, and not the reader of its response.
-    awaited: bool,
+    // None if the inner service was not asked yet.
+    since: Option<Instant>,
+    awaits: Awaits,
     // None: what the end of its place looks like.
     judgement: Option<Judgement>,
+}
+
+/// What goes on with a call.
+#[derive(PartialEq, Eq)]
+enum Awaits {
+    /// The dependency is to give the head of its response.
+    Head,
+    /// It is to give a frame that the reader has asked for.
+    Frame,
+    /// The reader has what he asked for, and takes his time.
+    Reader,
 }
 
 impl Permit {
@@ -52,11 +64,19 @@ impl Permit {
         Self { place: Some(Place { bulkhead, measured: None }) }
     }
 
-    /// The call begins: from now on it is measured, where the limit learns from it.
+    /// Where the limit learns from the call, it is measured; this was its allowance when it was made.
+    #[inline]
+    pub(crate) fn measure(&mut self, allowance: impl FnOnce() -> Allowance) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.bulkhead.shared().learns()) {
+            place.measured = Some(Box::new(Measured::of(allowance())));
+        }
+    }
+
+    /// The inner service is about to be asked.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        if let Some(place) = self.place.as_mut().filter(|place| place.bulkhead.shared().learns()) {
-            place.measured = Some(Box::new(Measured::begin()));
+        if let Some(measured) = self.measured() {
+            measured.since = Some(Instant::now());
         }
     }
 
@@ -100,7 +120,7 @@ impl Permit {
     /// The reader of the response has what he asked for.
     pub(crate) fn served(&mut self) {
         if let Some(measured) = self.measured() {
-            measured.awaited = false;
+            measured.awaits = Awaits::Reader;
         }
     }
 
@@ -123,9 +143,9 @@ impl Drop for Watch<'_> {
 
 impl Follower for Permit {
     fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<BoxError> {
-        if let Some(measured) = self.measured() {
-            // Who asks only when his time is up has not waited.
-            measured.awaited |= !measured.allowance.is_used_up();
+        // Who asks only when his time is up has not waited.
+        if let Some(measured) = self.measured().filter(|call| !call.allowance.is_used_up()) {
+            measured.awaits = Awaits::Frame;
         }
         Poll::Pending
     }
@@ -168,20 +188,22 @@ impl Drop for Leaving<'_> {
 
 impl Measured {
     #[cold]
-    fn begin() -> Self {
-        let (since, allowance) = (Instant::now(), Allowance::current());
-        Self { since, allowance, awaited: true, judgement: None }
+    fn of(allowance: Allowance) -> Self {
+        Self { allowance, since: None, awaits: Awaits::Head, judgement: None }
     }
 
     #[cold]
     fn tell(&self, bulkhead: &BulkheadHandle) {
-        // Dropped while the dependency was waited for, it was cut, or its caller hung up.
+        let Some(since) = self.since else { return };
         let judgement = self.judgement.unwrap_or_else(|| {
-            let cut = self.awaited && self.allowance.is_used_up();
-            if cut { Judgement::FAILURE } else { Judgement::NEUTRAL }
+            // A body panics while it is polled by its reader, who drops it as the panic passes.
+            let panics = self.awaits != Awaits::Head && thread::panicking();
+            // Cut while the dependency was waited for; or its caller, or its reader, has left.
+            let cut = self.awaits != Awaits::Reader && self.allowance.is_used_up();
+            if panics || cut { Judgement::FAILURE } else { Judgement::NEUTRAL }
         });
         let now = Instant::now();
-        let latency = now.saturating_duration_since(self.since);
+        let latency = now.saturating_duration_since(since);
         bulkhead.shared().learn(|in_flight| Sample { now, latency, in_flight, judgement });
     }
 }

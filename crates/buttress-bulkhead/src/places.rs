@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
+    thread,
 };
 
 #[cfg(all(test, loom))]
@@ -112,17 +113,27 @@ impl Places {
         let mut line = self.line();
         let served = line.is_served(waiter.0);
         let _waker = line.leave(waiter.0);
-        if !served {
+        if served {
+            self.untaken.fetch_add(1, Ordering::Relaxed);
+        } else {
             self.counts.quit_queue();
         }
         drop(line);
         if served {
-            self.untaken.fetch_add(1, Ordering::Relaxed);
             self.leave();
         }
     }
 
-    /// How many places were given to one who waited, ever, and were not taken by him.
+    /// All counts, of one moment; and how many places were taken, ever.
+    pub(crate) fn census(&self) -> (Figures, u64) {
+        // Nobody is given a place, or takes it, meanwhile.
+        let line = self.line();
+        let figures = self.figures();
+        let given = (line.len() - figures.queued) as u64;
+        (figures, figures.came.saturating_sub(given + self.untaken()))
+    }
+
+    /// How many places were given to one who waited, ever, and went on without being taken.
     pub(crate) fn untaken(&self) -> u64 {
         self.untaken.load(Ordering::Relaxed)
     }
@@ -147,6 +158,9 @@ impl Places {
     /// Gives the free places to those who wait, and wakes them.
     #[cold]
     pub(crate) fn serve(&self) {
+        if thread::panicking() {
+            return drop(Rest(self));
+        }
         while let Some(waker) = self.serve_one() {
             let rest = Rest(self);
             waker.wake();
@@ -171,13 +185,13 @@ impl Places {
     }
 }
 
-/// Dropped only by a waker that panics: those behind him are served all the same.
+/// Dropped where a panic is on its way, of a waker or of whatever else: all are served all the same.
 struct Rest<'a>(&'a Places);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
         while let Some(waker) = self.0.serve_one() {
-            // Another one that panics, while the first panic is on its way, would end the process.
+            // Another panic would end the process.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }

@@ -13,10 +13,7 @@ use crate::Permit;
 /// Says where the calls of a bulkhead run.
 ///
 /// They run [in place](InPlace), or on a [runtime](crate::OnRuntime) of their own.
-pub trait Runner<S: Service<Req>, Req>: Sealed {
-    /// A call that runs.
-    type Run;
-
+pub trait Runner<S: Service<Req>, Req>: Runs<S, Req> {
     /// Calls the service. What runs elsewhere takes the permit with it.
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run;
 
@@ -26,6 +23,12 @@ pub trait Runner<S: Service<Req>, Req>: Sealed {
         cx: &mut Context<'_>,
         permit: &mut Permit,
     ) -> Poll<Result<S::Response, BoxError>>;
+}
+
+/// What a call is where it runs. Asks nothing of errors.
+pub trait Runs<S: Service<Req>, Req>: Sealed {
+    /// A call that runs.
+    type Run;
 }
 
 /// There are no other places, so nobody else is to implement it.
@@ -38,15 +41,18 @@ pub struct InPlace;
 
 impl Sealed for InPlace {}
 
+impl<S: Service<Req>, Req> Runs<S, Req> for InPlace {
+    type Run = ReadyCall<S, Req>;
+}
+
 impl<S, Req> Runner<S, Req> for InPlace
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
 {
-    type Run = ReadyCall<S, Req>;
-
     #[inline]
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
+        permit.begin();
         permit.watch(|| ReadyCall::start(service, request))
     }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Deadline, Follow, Plain};
+use buttress_core::{Allowance, BoxError, Classify, Deadline, Follow, Plain};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -131,6 +131,7 @@ where
             }
             Some(Claimed::Place(permit)) => permit,
             Some(Claimed::Error(error, mut permit)) => {
+                permit.measure(Allowance::current);
                 permit.begin();
                 if permit.is_measured() {
                     permit.judge(self.protocol.classify(Err(&error)));

@@ -31,8 +31,9 @@ pub(crate) const LAYER: &str = "bulkhead";
 #[repr(C)]
 pub(crate) struct Shared {
     pub(crate) places: Places,
-    // None if it never learns, and nothing in it once an operator has said what it is.
-    learner: Option<Mutex<Option<Box<dyn Limit>>>>,
+    // Nothing if it does not learn, or an operator has said what it is.
+    learner: Mutex<Option<Box<dyn Limit>>>,
+    learns: AtomicBool,
     settings: Arc<Complete>,
     reporter: Reporter,
     pub(crate) waits: Waits,
@@ -49,10 +50,12 @@ impl Shared {
     pub(crate) fn new(settings: Arc<Complete>, reporter: Reporter) -> Self {
         let limit = settings.limit.make();
         let places = Places::new(limit.current().clamp(1, MOST));
-        let learner = limit.learns().then(|| Mutex::new(Some(limit)));
+        let learner = limit.learns().then_some(limit);
+        let learns = AtomicBool::new(learner.is_some());
         Self {
             places,
-            learner,
+            learner: Mutex::new(learner),
+            learns,
             settings,
             reporter,
             waits: Waits::new(),
@@ -80,14 +83,14 @@ impl Shared {
     /// Whether calls are measured for a limit that learns.
     #[inline]
     pub(crate) fn learns(&self) -> bool {
-        self.learner.is_some() && !self.told.load(Ordering::Relaxed)
+        self.learns.load(Ordering::Relaxed)
     }
 
     /// Tells the limit of a call that has ended, and holds to what it says from now on.
     #[cold]
     pub(crate) fn learn(&self, sample: impl FnOnce(usize) -> Sample) {
-        let Some(mut learner) = self.learner() else { return };
-        // None once an operator has said what the limit is.
+        let mut learner = self.learner();
+        // None if an operator has said meanwhile what the limit is.
         let Some(limit) = &mut *learner else { return };
         let figures = self.places.figures();
         limit.learn(&sample(figures.in_flight));
@@ -104,22 +107,24 @@ impl Shared {
 
     /// Holds to this limit from now on, from 1 to [`MOST`], whatever the former would learn.
     pub(crate) fn set_limit(&self, limit: usize) {
-        self.replace_limit(limit, None);
+        self.replace_limit(limit, true, None);
     }
 
     /// Holds to the limit that it was made with.
     pub(crate) fn reset_limit(&self) {
         let limit = self.settings.limit.make();
-        self.replace_limit(limit.current().clamp(1, MOST), Some(limit));
+        let now = limit.current().clamp(1, MOST);
+        self.replace_limit(now, false, limit.learns().then_some(limit));
     }
 
-    /// Holds to this limit, and learns by this one; none if an operator has said what it is.
-    fn replace_limit(&self, limit: usize, learns_by: Option<Box<dyn Limit>>) {
-        let mut learner = self.learner();
-        self.told.store(learns_by.is_none(), Ordering::Relaxed);
-        let _former = learner.as_mut().and_then(|learner| mem::replace(&mut **learner, learns_by));
+    fn replace_limit(&self, limit: usize, told: bool, learner: Option<Box<dyn Limit>>) {
+        // Of two operators, all that the later one says holds.
+        let mut current = self.learner();
+        self.told.store(told, Ordering::Relaxed);
+        self.learns.store(learner.is_some(), Ordering::Relaxed);
+        let _former = mem::replace(&mut *current, learner);
         self.places.set_limit(limit);
-        drop(learner);
+        drop(current);
         self.places.serve();
     }
 
@@ -129,9 +134,8 @@ impl Shared {
         self.told.load(Ordering::Relaxed)
     }
 
-    fn learner(&self) -> Option<MutexGuard<'_, Option<Box<dyn Limit>>>> {
-        let learner = self.learner.as_ref()?;
-        Some(learner.lock().unwrap_or_else(PoisonError::into_inner))
+    fn learner(&self) -> MutexGuard<'_, Option<Box<dyn Limit>>> {
+        self.learner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rejects because there is no place, neither to be in nor to wait in.
@@ -163,6 +167,8 @@ impl Shared {
         let Figures { limit, in_flight, queued, left, .. } = figures;
         // Where the limit has shrunk, some must leave before there is any place.
         let places = queued + 1 + in_flight.saturating_sub(limit);
+        // What went on to the next without being taken was no call that ended.
+        let left = left.saturating_sub(self.places.untaken());
         let delay = self.pace.until_free(Instant::now(), left, places);
         self.tell(self.reporter.rejection(kind).with_retry_after(delay))
     }
@@ -181,12 +187,12 @@ impl Shared {
     }
 
     pub(crate) fn snapshot(&self) -> BulkheadSnapshot {
-        let figures = self.places.figures();
+        let (figures, admitted) = self.places.census();
         BulkheadSnapshot {
             limit: figures.limit,
             in_flight: figures.in_flight,
             queued: figures.queued,
-            admitted: figures.came.saturating_sub(self.places.untaken()),
+            admitted,
             rejected: Rejected {
                 full: self.full.load(Ordering::Relaxed),
                 queue_timeout: self.queue_timeout.load(Ordering::Relaxed),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{Deadline, Rejection};
+use buttress_core::{Allowance, Deadline, Rejection};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{Permit, turn::Turn};
@@ -47,13 +47,15 @@ impl Patience {
 pub(crate) struct Wait {
     turn: Turn,
     patience: Patience,
+    // As it was when the call was made.
+    allowance: Allowance,
     // Made when the first poll found no place.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wait {
     pub(crate) fn new(turn: Turn, patience: Patience) -> Self {
-        Self { turn, patience, timer: None }
+        Self { turn, patience, allowance: Allowance::current(), timer: None }
     }
 
     /// Waits until there is a place, which is to be [taken](Self::take), or it is too late for one.
@@ -89,7 +91,9 @@ impl Wait {
 
     /// Takes the place that there is.
     pub(crate) fn take(self) -> Permit {
-        self.turn.take()
+        let mut permit = self.turn.take();
+        permit.measure(|| self.allowance);
+        permit
     }
 }
 

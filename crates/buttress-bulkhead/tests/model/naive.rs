@@ -70,6 +70,11 @@ impl Naive {
         self.calls[&name].stands
     }
 
+    /// How many were given a place that they have not taken.
+    pub(crate) fn served(&self) -> usize {
+        self.calls.values().filter(|call| call.stands == Stands::Served).count()
+    }
+
     fn has_room(&self) -> bool {
         self.in_flight < self.limit
     }
@@ -111,9 +116,10 @@ impl Naive {
         let stands = match call.stands {
             Stands::Served => {
                 if pointless {
-                    self.pass_on();
+                    self.leave();
                     self.refuse(Why::Pointless)
                 } else {
+                    self.admitted += 1;
                     self.waited += 1;
                     Stands::Inside
                 }
@@ -135,7 +141,7 @@ impl Naive {
             Some(Stands::Inside) => self.leave(),
             Some(Stands::Served) => {
                 self.left += 1;
-                self.pass_on();
+                self.leave();
             }
             Some(Stands::Queued) => {
                 self.left += 1;
@@ -143,12 +149,6 @@ impl Naive {
             }
             Some(Stands::Refused(_)) | None => {}
         }
-    }
-
-    /// A place that was given and not taken goes to the next.
-    fn pass_on(&mut self) {
-        self.admitted -= 1;
-        self.leave();
     }
 
     fn leave(&mut self) {
@@ -165,7 +165,6 @@ impl Naive {
         while self.has_room() {
             let Some(name) = self.queue.pop_front() else { return };
             self.in_flight += 1;
-            self.admitted += 1;
             if let Some(call) = self.calls.get_mut(&name) {
                 call.stands = Stands::Served;
             }
