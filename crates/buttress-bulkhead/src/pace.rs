@@ -45,6 +45,8 @@ struct Marks {
     older: Mark,
     newer: Mark,
     last: Mark,
+    // When one was last seen to have left.
+    changed: Instant,
     // As it was measured last.
     between: Duration,
 }
@@ -86,7 +88,8 @@ impl Pace {
 
 impl Marks {
     fn begin(mark: Mark) -> Self {
-        Self { older: mark, newer: mark, last: mark, between: Duration::ZERO }
+        let between = Duration::ZERO;
+        Self { older: mark, newer: mark, last: mark, changed: mark.at, between }
     }
 
     /// The nanoseconds between two that leave, from what is known and this.
@@ -97,20 +100,25 @@ impl Marks {
         if mark.left != self.last.left && since(self.last.at) > lull {
             *self = Self::begin(mark);
         }
+        if mark.left != self.last.left {
+            self.changed = mark.at;
+        }
         self.last = mark;
         let span = since(self.older.at);
         let left = mark.left.saturating_sub(self.older.left);
-        // While none leaves, the span goes back to the one who left last.
-        if left > 0 && since(self.newer.at) >= SPAN {
+        // A span has at least one who left in it, however long that takes.
+        if mark.left != self.newer.left && since(self.newer.at) >= SPAN {
             self.older = self.newer;
             self.newer = mark;
         }
         if span < SHORTEST_SPAN {
             return None;
         }
-        // If none has left in all that time, the first is still to be waited for: as long again.
         let nanos = span.as_nanos() / u128::from(left.max(1));
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).max(1);
+        // Whatever the pace was, none has left for a span: the next is to be waited for as long again.
+        let idle = Some(since(self.changed)).filter(|idle| *idle >= SPAN).unwrap_or_default();
+        let nanos = nanos.max(idle.as_nanos()).max(1);
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
         self.between = Duration::from_nanos(nanos).min(LONGEST);
         Some(nanos)
     }
@@ -183,8 +191,8 @@ mod tests {
         };
         close(told[4_999], MILLI);
         close(told[9_999], 20 * MILLI);
-        // As long as nothing has come back, give or take the span that was under way then.
-        assert!(told[11_000] < Duration::from_millis(100), "{:?}", told[11_000]);
+        // As long again as nothing has come back.
+        close(told[11_000], Duration::from_secs(1));
         close(told[30_000], Duration::from_secs(20));
         assert_eq!(told[59_999], Duration::from_secs(30));
     }

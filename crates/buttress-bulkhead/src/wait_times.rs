@@ -117,6 +117,18 @@ mod tests {
         assert_eq!(filled, expected);
     }
 
+    /// 0.07 * 100.0 is a little more than 7.
+    #[test]
+    fn a_quantile_is_not_off_by_one() {
+        let waits = Waits::new();
+        for n in 0..100 {
+            waits.record(Duration::from_millis(if n < 7 { 1 } else { 1_000 }));
+        }
+        let of = |part| waits.snapshot().quantile(part).expect("somebody waited");
+        assert_eq!(of(0.07), Duration::from_millis(1));
+        assert_eq!(of(0.08), Duration::from_millis(1_024));
+    }
+
     proptest! {
         /// A quantile is never less than what it stands for, and not even twice as much.
         #[test]

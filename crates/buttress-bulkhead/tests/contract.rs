@@ -14,7 +14,11 @@ use buttress_testkit::{
     Probe, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits, assert_pending,
     assert_ready, assert_service_traits, task,
 };
-use tokio::time::{advance, sleep, timeout};
+
+use tokio::{
+    runtime::Handle,
+    time::{advance, sleep, timeout},
+};
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt, buffer::BufferLayer, limit::ConcurrencyLimitLayer,
     service_fn, util::BoxCloneSyncServiceLayer,
@@ -321,4 +325,31 @@ async fn auto_traits() {
     let mut service = layer.layer(service_fn(async |_: ()| Ok::<_, Infallible>(())));
     assert_service_traits(&service);
     assert_future_traits(&service.call(()));
+}
+
+/// A handler is a task, and makes its calls in it: that compiles over services whose errors are boxed.
+#[tokio::test]
+async fn a_task_can_make_calls_over_boxed_errors() {
+    let leaf = || service_fn(async |n: u64| Ok::<u64, BoxError>(n));
+    let mut service = one().layer(leaf());
+    let called = tokio::spawn(async move { service.call(1).await });
+    let mut service = one().layer(leaf());
+    let readied = tokio::spawn(async move { service.ready().await?.call(2).await });
+    let mut service = one().layer(leaf());
+    let bounded = tokio::spawn(async move {
+        let call = service.call(3);
+        timeout(60 * SECOND, call).await.expect("it ends")
+    });
+    let boxed = service_fn(async |n: u64| Ok::<_, BoxError>(n)).boxed_clone();
+    let mut service = one().layer(boxed);
+    let over_a_box = tokio::spawn(async move { service.call(4).await });
+    let named = BulkheadLayer::compartments(|_: &u64| "one").compartment(("one", 1));
+    let mut service = named.build().unwrap().layer(leaf());
+    let named = tokio::spawn(async move { service.call(5).await });
+    let elsewhere = BulkheadLayer::builder().max_concurrent(1).on_runtime(Handle::current());
+    let mut service = elsewhere.build().unwrap().layer(leaf());
+    let elsewhere = tokio::spawn(async move { service.call(6).await });
+    for (n, called) in (1..).zip([called, readied, bounded, over_a_box, named, elsewhere]) {
+        assert_eq!(called.await.unwrap().unwrap(), n);
+    }
 }

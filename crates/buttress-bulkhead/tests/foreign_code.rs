@@ -9,8 +9,9 @@ use std::{
 };
 
 use buttress_bulkhead::{BulkheadHandle, BulkheadLayer, BulkheadLayerBuilder, Limit, Sample};
-use buttress_core::BoxError;
+use buttress_core::{BoxError, Event, Observer};
 use buttress_testkit::{Probe, Reply, assert_pending, task};
+use tokio::time::advance;
 use tower::{Layer, Service, service_fn};
 
 /// Does this when it wakes, once.
@@ -146,4 +147,70 @@ async fn a_panic_that_is_caught_leaves_the_place_until_the_call_is_dropped() {
     assert_eq!(layer.handle().in_flight(), 1, "what is left of it is still there");
     drop(call);
     assert_eq!(layer.handle().in_flight(), 0);
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("told to panic");
+    }
+}
+
+impl Observer for Panics {
+    fn observe(&self, _event: &Event<'_>) {
+        panic!("told to panic");
+    }
+}
+
+fn panics<R>(what: impl FnOnce() -> R) {
+    assert!(catch_unwind(AssertUnwindSafe(what)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_observer_has_panicked_nobody_is_called_without_a_place() {
+    let second = Duration::from_secs(1);
+    let builder = BulkheadLayer::builder().max_concurrent(1).max_wait(second);
+    let layer = builder.observer(Panics).build().unwrap();
+    let (probe, inner) = Probe::new(|(): ()| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    let _first = service.call(());
+    let mut late = task::spawn(service.call(()));
+    assert_pending!(late.poll());
+    advance(2 * second).await;
+    panics(|| late.poll().is_ready());
+    panics(|| late.poll().is_ready());
+    assert_eq!((inner.calls(), layer.handle().in_flight(), layer.handle().queued()), (1, 1, 0));
+}
+
+/// Whoever ends a call may be on the way out of a panic himself; another would end the process.
+#[test]
+fn wakers_that_panic_while_a_panic_is_on_its_way_end_nothing_else() {
+    let waker = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&waker);
+    // One place comes back, and by then the limit is one higher.
+    let layer = BulkheadLayer::builder().limit(Grows(1)).max_wait(Duration::MAX).max_queue(9);
+    let layer = layer.build().unwrap();
+    let (probe, _inner) = Probe::new(|(): ()| Reply::<()>::Never);
+    let mut service = layer.layer(probe);
+    let first = service.call(());
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(service.call(()))).collect();
+    for call in &mut waiting {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    panics(|| drop(first));
+    assert_eq!((layer.handle().in_flight(), layer.handle().queued()), (2, 1), "both were served");
+    panics(|| drop(waiting));
+    assert_eq!((layer.handle().in_flight(), layer.handle().queued()), (0, 0));
+
+    // A call that panicked is dropped by its own panic.
+    let layer = BulkheadLayer::builder().max_concurrent(1).max_wait(Duration::MAX).build().unwrap();
+    let (probe, _inner) =
+        Probe::new(|panics| if panics { Reply::<()>::Panic } else { Reply::Never });
+    let mut service = layer.layer(probe);
+    let mut first = Box::pin(service.call(true));
+    let mut waits = Box::pin(service.call(false));
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    panics(move || first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!((layer.handle().in_flight(), layer.handle().queued()), (1, 0), "who waited has it");
 }

@@ -4,6 +4,7 @@
 mod naive;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -98,6 +99,7 @@ struct History {
     live: BTreeMap<usize, Live>,
     names: usize,
     start: Instant,
+    admitted: Cell<u64>,
 }
 
 impl History {
@@ -119,7 +121,7 @@ impl History {
         let (handle, service) = (layer.handle(), layer.layer(probe));
         let naive = Naive::new(limit, max_queue, max_wait);
         let (live, start) = (BTreeMap::new(), Instant::now());
-        Self { service, handle, inner, naive, live, names: 0, start }
+        Self { service, handle, inner, naive, live, names: 0, start, admitted: Cell::new(0) }
     }
 
     fn now(&self) -> u64 {
@@ -253,6 +255,7 @@ impl History {
         assert_eq!((snapshot.limit, snapshot.in_flight), (naive.limit, naive.in_flight));
         assert_eq!(snapshot.queued, naive.queue.len());
         assert_eq!((snapshot.admitted, snapshot.waits.count()), (naive.admitted, naive.waited));
+        assert!(snapshot.admitted >= self.admitted.replace(snapshot.admitted), "it never falls");
         let rejected = snapshot.rejected;
         assert_eq!((rejected.full, rejected.queue_timeout), (naive.full, naive.late));
         assert_eq!(rejected.deadline_exceeded, naive.pointless);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use buttress_bulkhead::{BulkheadHandle, BulkheadLayer, BulkheadLayerBuilder};
-use buttress_core::{BoxError, Rejection, RejectionKind};
+use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
 use buttress_testkit::{Probe, Reply, assert_ready, task};
 use tokio::time::{advance, sleep};
 use tower::{Layer, Service, ServiceExt};
@@ -194,4 +194,47 @@ async fn rare_bursts_are_not_told_the_time_between_them() {
         }
         advance(60 * SECOND).await;
     }
+}
+
+/// Of 10 s each, on one place: refusals that lie further apart than those of a quick dependency may.
+#[tokio::test(start_paused = true)]
+async fn a_slow_pace_is_kept_where_refusals_are_rare() {
+    let layer = BulkheadLayer::new(1).unwrap();
+    let mut service = layer.layer(probe());
+    let mut taken = service.call(HANGS);
+    for tick in 0..400 {
+        if tick % 34 == 33 {
+            drop(taken);
+            taken = service.call(HANGS);
+        }
+        let delay = refused(&mut service);
+        assert!(tick < 100 || delay > 5 * SECOND, "{delay:?} at {tick}");
+        advance(300 * MILLI).await;
+    }
+}
+
+/// A place that goes through many who have no use for it any more has not come back so often.
+#[tokio::test(start_paused = true)]
+async fn places_that_nobody_took_are_no_pace() {
+    let builder = BulkheadLayer::builder().max_concurrent(1).max_queue(100);
+    let layer = builder.max_wait(Duration::MAX).build().unwrap();
+    let mut service = layer.layer(probe());
+    let mut taken = service.call(HANGS);
+    let mut last = Duration::ZERO;
+    for _ in 0..20 {
+        let soon = Some(Deadline::after(50 * MILLI));
+        let late = || task::spawn(Deadline::scope(soon, || service.clone().call(HANGS)));
+        let late: Vec<_> = (0..99).map(|_| late()).collect();
+        let heir = service.call(HANGS);
+        last = refused(&mut service);
+        advance(100 * MILLI).await;
+        drop(taken);
+        for mut late in late {
+            assert!(assert_ready!(late.poll()).is_err());
+        }
+        let mut heir = task::spawn(heir);
+        assert!(heir.poll().is_pending());
+        taken = heir.into_inner();
+    }
+    assert!(last > 9 * SECOND && last < 11 * SECOND, "101 places, one each 100 ms: {last:?}");
 }

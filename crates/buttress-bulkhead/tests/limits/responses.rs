@@ -171,3 +171,17 @@ async fn a_body_that_is_cut_has_failed_if_its_reader_was_waiting() {
     assert_eq!(cut_after(2, true, false).await, Some(Outcome::Failure), "the third was waited for");
     assert_eq!(cut_after(2, true, true).await, Some(Outcome::Neutral), "asked for too late");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_panics_has_failed() {
+    let told = Told::new(4);
+    let layer = BulkheadLayer::builder().limit(told.clone()).protocol(Http::new()).build().unwrap();
+    let service = layer.layer(service_fn(async |_: ()| {
+        let steps = [BodyStep::Data("one"), BodyStep::Panic];
+        Ok::<_, Infallible>(Response::new(ScriptedBody::new(steps)))
+    }));
+    let body = service.oneshot(()).await.unwrap().into_body();
+    assert!(tokio::spawn(body.collect()).await.unwrap_err().is_panic());
+    assert_eq!(told.take().last().map(|sample| sample.2), Some(Outcome::Failure));
+    assert_eq!(layer.handle().in_flight(), 0);
+}

@@ -216,3 +216,25 @@ async fn a_call_that_had_no_time_to_begin_with_is_no_failure() {
     let expected = [(SECOND, 1, Outcome::Neutral), (SECOND, 1, Outcome::Failure)];
     assert_eq!(told.take(), expected);
 }
+
+/// The deadline that it was made under is that of the call, also where it had to wait for its place.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_knows_its_deadline() {
+    for waits in [false, true] {
+        let told = Told::new(1);
+        let layer = BulkheadLayer::builder().limit(told.clone()).max_wait(10 * SECOND);
+        let layer = layer.build().unwrap();
+        let (probe, _inner) = Probe::new(|(): ()| Reply::<()>::Never);
+        let mut service = layer.layer(probe);
+        let first = waits.then(|| service.call(()));
+        let deadline = Some(Deadline::after(SECOND));
+        let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+        assert_pending!(call.poll());
+        drop(first);
+        assert_pending!(call.poll());
+        told.take();
+        advance(SECOND).await;
+        drop(call);
+        assert_eq!(told.take(), [(SECOND, 1, Outcome::Failure)], "{waits}");
+    }
+}

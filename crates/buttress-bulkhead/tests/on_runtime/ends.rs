@@ -146,11 +146,13 @@ impl Drop for Request {
 
 /// Its task is dropped as it was spawned: because its caller left, or the runtime shut down.
 #[test]
-fn one_that_never_began_gives_its_place_back_last() {
+fn one_that_never_began_gives_its_place_back_last_and_is_told_to_nobody() {
+    let told = Told::default();
     for leaves in [true, false] {
         // Not driven, so it begins nothing.
         let runtime = Builder::new_current_thread().build().unwrap();
-        let layer = BulkheadLayer::builder().max_concurrent(1).on_runtime(runtime.handle().clone());
+        let layer =
+            BulkheadLayer::builder().limit(told.clone()).on_runtime(runtime.handle().clone());
         let layer = layer.build().unwrap();
         let (seen, places_taken) = mpsc::channel();
         let mut service = layer.layer(service_fn(async |_: Request| Ok::<_, Infallible>(())));
@@ -167,6 +169,7 @@ fn one_that_never_began_gives_its_place_back_last() {
             assert_eq!(kind(&error), &RejectionKind::RuntimeShutDown);
         }
     }
+    assert_eq!(*told.0.lock().unwrap(), [], "it was not made");
 }
 
 /// A thread that computes can not be taken from a call: what it does, it does within the limit.
