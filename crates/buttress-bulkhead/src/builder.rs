@@ -61,8 +61,8 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     }
 
     /// Lets this many calls wait at once, from 1 to 1,000,000; the next is refused. Only where calls
-    /// wait. Default: as many as may pass at once in the beginning, and under `backpressure` as many as
-    /// can be counted. Where few may pass at once and each is quick, let more wait: behind five places
+    /// wait. Default: as many as may pass at once in the beginning, and under `backpressure`
+    /// 1,000,000. Where few may pass at once and each is quick, let more wait: behind five places
     /// of 20 ms each, fifty wait no longer than 200 ms.
     pub fn max_queue(mut self, calls: usize) -> Self {
         self.settings.max_queue = Some(calls);
@@ -76,16 +76,16 @@ impl<P, K, R> BulkheadLayerBuilder<P, K, R> {
     ///
     /// The bulkhead of threads: a call that computes for long, or blocks, takes the threads of that
     /// runtime, and nobody else's. The inner service is called there, under the ambient deadline of its
-    /// caller, and is aborted when he leaves. Its place comes back when the task has ended, which for
-    /// one that blocks is later. A panic is an error of the call,
+    /// caller, and is aborted when he leaves. Its place comes back when the task has ended and its
+    /// answer was fetched or is wanted no more; one that blocks ends only later. A panic is an error of the call,
     /// [`Panicked`](buttress_core::RejectionKind::Panicked). What is streamed after the head of a
     /// response is polled where its reader is.
     ///
-    /// Whoever makes the runtime enables what the service needs there, as its time and its IO, and keeps
-    /// it alive, and one of a single thread driven: what it does not run does not end, and keeps its
-    /// place. A runtime must not be dropped inside async code; see tokio's `shutdown_background`. Once it
-    /// has shut down, calls end with [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown).
-    /// Of what its caller's task knows only the deadline goes with a call: no task-local, no span.
+    /// The runtime is to have what the service needs there, as time and IO. It must be kept alive, and one
+    /// of a single thread must be driven, for what it does not run does not end, and keeps its place. It
+    /// must not be dropped inside async code; see tokio's `shutdown_background`. Once it has shut down,
+    /// calls end with [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown). Task-locals and
+    /// spans of the caller are not known there.
     ///
     /// ```
     /// use buttress_bulkhead::BulkheadLayer;

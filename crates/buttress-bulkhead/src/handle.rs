@@ -57,7 +57,8 @@ impl BulkheadHandle {
         self.shared.places.figures().queued
     }
 
-    /// All figures. Limit, calls in flight, queued and admitted are of one moment.
+    /// All figures. Limit, calls in flight and queued are of one moment, as nearly as can be told while calls come
+    /// and go.
     pub fn snapshot(&self) -> BulkheadSnapshot {
         self.shared.snapshot()
     }

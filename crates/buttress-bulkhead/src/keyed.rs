@@ -87,11 +87,16 @@ impl<P, K, F, R> BulkheadLayerBuilder<P, ByKey<K, F>, R> {
     /// Keeps the compartments of this many keys, from 1 to 1,000,000. Default: 1,000.
     ///
     /// When another key comes, one that was not called of late is forgotten, with what its limit may have
-    /// learned, unless calls of it are in flight or wait, an operator has said what its limit is, or holds
-    /// it. If none is found among those that are looked at, the new key shares one further compartment, of
-    /// the same settings, with all others that there is no room for: however many keys come, no more calls
-    /// pass at once than those of `max_keys` and one compartments. A key that is given room later may still
-    /// have calls in the shared one.
+    /// learned. Not forgotten is a key
+    ///
+    /// - of which calls are in flight or wait,
+    /// - whose limit an operator has [set](BulkheadHandle::set_limit), or
+    /// - whose handle somebody holds.
+    ///
+    /// If none is found among those that are looked at, the new key shares one further compartment, of the
+    /// same settings, with all others that there is no room for: however many keys come, no more calls pass
+    /// at once than those of `max_keys` and one compartments. A key that is given room later may still have
+    /// calls in the shared one.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.keyed.max_keys = keys;
         self

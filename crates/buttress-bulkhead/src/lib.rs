@@ -90,9 +90,9 @@
 //!
 //! Waiting calls are served in the order they were made, and none is overtaken by one that comes
 //! later. Waiting ends with `max_wait` or with the ambient [`Deadline`](buttress_core::Deadline),
-//! whichever is sooner; a call whose deadline has passed when its turn comes is not made. One that finds
-//! a free place is, whatever its deadline: that is the business of a `TimeoutLayer`, and of whoever
-//! accepts the deadline.
+//! whichever is sooner; a call whose deadline has passed when its turn comes is not made. A call that
+//! finds a free place is made, whatever its deadline: to refuse it is the business of a `TimeoutLayer`,
+//! and of whoever accepts the deadline.
 //!
 //! # Refusals
 //!
@@ -104,9 +104,13 @@
 //! | [`UnknownCompartment`](buttress_core::RejectionKind::UnknownCompartment) | the request names a compartment that there is not |
 //! | [`Panicked`](buttress_core::RejectionKind::Panicked), [`RuntimeShutDown`](buttress_core::RejectionKind::RuntimeShutDown) | the call was lost on the runtime that it was given to |
 //!
-//! The first two have a `retry_after`: how long it takes, at the pace at which places came back of late
-//! while calls were refused, until all who wait have one, and one more. If none came back it is as long as
-//! that has been so. It is a second where nothing is known yet, and never more than 30.
+//! The first two have a `retry_after`: how long it takes, at the pace at which places came back while
+//! calls were refused, until all who wait have one, and one more. While none comes back, each is reckoned
+//! with as long as that has been so. Where nothing is known yet it is a second, and it is never more than
+//! 30.
+//!
+//! A call whose deadline has passed and that finds no place is refused for that only where it could have
+//! waited; else the bulkhead is full.
 //!
 //! # Example
 //!
@@ -142,7 +146,8 @@
 //!
 //! A call that finds a free place takes no lock, reads no clock and allocates nothing; it changes two
 //! words and a reference count. One whose limit learns is measured, which allocates and reads the clock,
-//! and the limit is told of it under a lock; by key there is the map's, and the key to make; a runtime takes a task for each call.
+//! and the limit is told of it under a lock. With a compartment for each key there is also the key to be
+//! made, and the lock of the map; and on a runtime each call is a task.
 //!
 //! # Events
 //!

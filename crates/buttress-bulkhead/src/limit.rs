@@ -10,8 +10,8 @@ use crate::counts::MOST;
 /// Says how many calls may be in flight at once, and learns from each that has ended.
 ///
 /// This is the pure part of an adaptive limit: it reads no clock and knows no service. It is told of
-/// the calls of one compartment as they end, one at a time, and of none that was not made. Each
-/// compartment, and each that is isolated from it, begins with a clone of the one that was given.
+/// the calls of one compartment as they end, one at a time, and of none that its bulkhead did not make.
+/// Each compartment, and each that is isolated from it, begins with a clone of the one that was given.
 ///
 /// A limit outside 1 to 1,000,000 is taken for the nearest within. When it shrinks, no call in flight
 /// is touched: places that come back are free again only when there are fewer in flight. When it grows,
@@ -64,8 +64,8 @@ pub trait Limit: Send + 'static {
     /// Learns from a call that has ended, on whose thread this runs. The place of the call comes back
     /// right after.
     ///
-    /// One at a time learns, so it should be quick; and it must neither panic nor make or end calls of
-    /// the bulkhead that it is the limit of, nor set its limit.
+    /// One at a time learns, and of two that end at once either may be the first. So it should be quick,
+    /// and must not panic, make or end calls of the bulkhead that it is the limit of, or set its limit.
     fn learn(&mut self, sample: &Sample);
 
     /// Whether it ever learns: if not, no call is measured for it. Default: yes.
@@ -96,8 +96,8 @@ impl Limit for Fixed {
 pub struct Sample {
     /// When it ended.
     pub now: Instant,
-    /// From when the inner service was asked to the end of the response. A reader who takes his time is
-    /// in it; a wait for the place is not.
+    /// From when the inner service was asked whether it is ready to the end of the response. A reader who
+    /// takes his time is in it; a wait for the place, or for a thread of a runtime, is not.
     pub latency: Duration,
     /// How many calls were in flight when it ended, itself included.
     pub in_flight: usize,
@@ -105,8 +105,8 @@ pub struct Sample {
     ///
     /// A [`FAILURE`](Judgement::FAILURE) as well if it panicked, or a limit outside cut it while the
     /// dependency was waited for; [`NEUTRAL`](Judgement::NEUTRAL), and nothing to be learned from its
-    /// latency, if its caller hung up, or a layer inside refused it. A dependency that asks for less, as
-    /// by a 429, is neutral too, and may be asked again: its `retry` is not `Never`.
+    /// latency, if its caller hung up, or a layer inside refused it. A dependency that asks for less by a
+    /// 429 is neutral too, and may be asked again: its `retry` is not `Never`.
     pub judgement: Judgement,
 }
 

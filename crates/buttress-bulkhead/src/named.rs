@@ -109,7 +109,7 @@ where
 impl<F> Sealed for NamedCompartments<F> {}
 
 impl CompartmentsHandle {
-    /// The names of the compartments, in their order.
+    /// The names of the compartments, the default one's among them, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named.compartments.iter().map(|(name, _)| &**name)
     }

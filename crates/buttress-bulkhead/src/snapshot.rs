@@ -17,13 +17,13 @@ pub struct BulkheadSnapshot {
     /// The calls that wait for a place. One that has been given a place is in flight, also while it
     /// has not been polled since.
     pub queued: usize,
-    /// The calls that took a place, and under `backpressure` the services that
-    /// did. After 8.8 trillion it begins anew.
+    /// The calls that took a place, and under `backpressure` the services that did. After 8.8 trillion it
+    /// begins anew.
     pub admitted: u64,
     /// The calls that were not made.
     pub rejected: Rejected,
-    /// The calls that were lost on the runtime that they were given to, since the layer was made: they
-    /// panicked, or it has shut down. They are among those admitted.
+    /// The calls that were lost on the runtime that they were given to: they panicked, or it has
+    /// shut down. They are among those admitted.
     pub lost: u64,
     /// How long those waited that took a place and did not find one free.
     pub waits: WaitTimes,
