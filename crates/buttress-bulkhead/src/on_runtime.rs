@@ -63,7 +63,7 @@ where
             return RunOnRuntime::InPlace(InPlace.start(service, request, permit));
         };
         // The instance itself, for it may have claimed something in `poll_ready`.
-        let fresh = permit.watch(|| service.clone());
+        let fresh = service.clone();
         let service = mem::replace(service, fresh);
         let task = Task { service, request, permit: permit.take() };
         let task = runtime.spawn(Deadline::scoped(Deadline::current(), task.run()));
