@@ -172,6 +172,8 @@ fn a_bulkhead_of_any_kind_allocates_nothing() {
 fn a_bulkhead_whose_limit_learns_allocates_once_a_call() {
     let learns = BulkheadLayer::builder().limit(Learns).build().unwrap();
     assert_eq!(allocations(learns.layer(Adds)), CALLS, "what it is measured by");
+    learns.handle().set_limit(8).unwrap();
+    assert_eq!(allocations(learns.layer(Adds)), 0, "by an operator's word it learns no more");
 }
 
 #[test]

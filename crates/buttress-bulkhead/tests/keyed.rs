@@ -108,6 +108,10 @@ async fn what_is_in_use_or_was_told_is_never_forgotten() {
     drop(held);
     assert!(handle.of(&5).is_some());
     assert!(handle.get(&4).is_none());
+    handle.get(&3).expect("kept").reset_limit();
+    let _held = handle.of(&5).expect("kept");
+    assert!(handle.of(&6).is_some(), "the operator's word is taken back");
+    assert!(handle.get(&3).is_none());
 }
 
 #[tokio::test(start_paused = true)]
