@@ -157,6 +157,9 @@ fn bulkhead_allocates_nothing() {
 #[test]
 fn a_bulkhead_of_any_kind_allocates_nothing() {
     let builder = || BulkheadLayer::builder().max_concurrent(8);
+    let reset = builder().build().unwrap();
+    reset.handle().reset_limit();
+    assert_eq!(allocations(reset.layer(Adds)), 0);
     let waits = builder().max_wait(Duration::from_secs(1)).build().unwrap();
     assert_eq!(allocations(waits.layer(Adds)), 0);
     let pushes_back = builder().backpressure().build().unwrap();
