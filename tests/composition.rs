@@ -277,6 +277,16 @@ async fn a_body_cut_by_the_clock_counts_against_the_dependency_and_frees_its_pla
 /// in the end nothing is held and the stack still serves.
 #[tokio::test(start_paused = true)]
 async fn after_any_storm_everything_is_given_back() {
+    let mut real = 0;
+    for seed in 0..5 {
+        real += storm(seed).await;
+    }
+    // Of one storm it is a matter of chance, for it depends on when the circuit is open.
+    assert!(real > 5 * 10, "the service answered as well: {real}");
+}
+
+/// How many were answered by the service itself.
+async fn storm(seed: u64) -> usize {
     let (probe, handle) = Probe::new(|n: u64| match n % 7 {
         0 => Reply::Now(Err("down".into())),
         1 => Reply::After(3 * SECOND, Ok(n)),
@@ -286,7 +296,7 @@ async fn after_any_storm_everything_is_given_back() {
     });
     let chaos = ChaosLayer::builder()
         .faults(Faults::none().latency(0.2, SECOND).unwrap().errors(0.1).unwrap())
-        .rng(7)
+        .rng(7 + seed)
         .build();
     let faults = chaos.handle();
     let bulkhead = BulkheadLayer::builder().max_concurrent(5).max_wait(SECOND / 2).build().unwrap();
@@ -301,7 +311,7 @@ async fn after_any_storm_everything_is_given_back() {
                 .unwrap(),
         )
         .layer(TimeoutLayer::new(2 * SECOND).unwrap())
-        .layer(JitteredRetryLayer::builder().rng(1).build().unwrap())
+        .layer(JitteredRetryLayer::builder().rng(1 + seed).build().unwrap())
         .layer(breaker)
         .layer(bulkhead)
         .layer(TimeoutLayer::new(SECOND).unwrap())
@@ -330,8 +340,6 @@ async fn after_any_storm_everything_is_given_back() {
             }
         }
     }
-    // How many depends on when the circuit is open: over twenty seeds it was from 5 to 36.
-    assert!(real > 3, "the service answered as well: {real}");
     assert_eq!((places.in_flight(), places.queued()), (0, 0));
     assert_eq!((handle.in_flight(), handle.reserved()), (0, 0));
     assert!(handle.calls() > 20, "the storm reached the service: {}", handle.calls());
@@ -340,6 +348,7 @@ async fn after_any_storm_everything_is_given_back() {
     advance(60 * SECOND).await;
     assert_eq!(service.oneshot(4).await.unwrap(), 4);
     assert_eq!(circuit.state(), CircuitState::Closed);
+    real
 }
 
 /// A later attempt that is not sent in time: what the dependency said is worth more than that the

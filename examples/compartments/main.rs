@@ -30,6 +30,8 @@ mod experiment;
 mod load;
 mod measure;
 mod on_runtime;
+#[path = "../percent.rs"]
+mod percent;
 mod picture;
 #[path = "../plot.rs"]
 mod plot;

@@ -6,6 +6,7 @@ use crate::{
     dependency::Dependency,
     experiment::Compared,
     on_runtime::Beside,
+    percent::percent,
     promise::{GOAL, Promise},
     stack::SetUp,
 };
@@ -92,21 +93,4 @@ pub(crate) fn on_runtime(beside: &[Beside]) -> String {
 /// A line for each promise.
 pub(crate) fn promises(promises: &[Promise]) -> String {
     promises.iter().fold(String::new(), |lines, promise| lines + &promise.to_string() + "\n")
-}
-
-/// A part as a percentage, rounded down: what is not all is never shown as 100 %.
-fn percent(part: f64) -> String {
-    format!("{:.1} %", (part * 1000.0).floor() / 10.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentages_are_rounded_down() {
-        assert_eq!(percent(1.0), "100.0 %");
-        assert_eq!(percent(0.9999), "99.9 %");
-        assert_eq!(percent(0.0), "0.0 %");
-    }
 }

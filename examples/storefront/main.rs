@@ -18,6 +18,8 @@ mod live;
 mod load;
 mod measure;
 mod page;
+#[path = "../percent.rs"]
+mod percent;
 mod report;
 mod server;
 mod shop;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{figures::Figures, timeline::Timeline};
+use crate::{figures::Figures, percent::percent, timeline::Timeline};
 
 /// Everything that one run shows.
 #[derive(Debug, Serialize)]
@@ -73,22 +73,5 @@ impl Report {
             self.requests, self.seconds, self.seed
         );
         format!("{title:<44} {:>12} {:>12}\n{table}", "bare", "buttressed")
-    }
-}
-
-/// A part as a percentage, rounded down: what is not all is never shown as 100 %.
-fn percent(part: f64) -> String {
-    format!("{:.1} %", (part * 1000.0).floor() / 10.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentages_are_rounded_down() {
-        assert_eq!(percent(1.0), "100.0 %");
-        assert_eq!(percent(0.9999), "99.9 %");
-        assert_eq!(percent(0.0), "0.0 %");
     }
 }

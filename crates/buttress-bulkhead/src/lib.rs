@@ -190,7 +190,7 @@ pub use keyed::{ByKey, CompartmentPerKey, KeyedBulkheadHandle};
 pub use layer::BulkheadLayer;
 pub use limit::{Fixed, Limit, Sample};
 pub use named::{CompartmentsBuilder, CompartmentsHandle, NamedCompartments};
-pub use on_runtime::{Elsewhere, OnRuntime, RunOnRuntime};
+pub use on_runtime::{OnRuntime, RunOnRuntime};
 pub use permit::Permit;
 pub use runner::{InPlace, Runner, Runs};
 pub use service::Bulkhead;

@@ -24,11 +24,15 @@ use crate::{
 pub struct OnRuntime;
 
 /// A call that may run on another runtime.
-#[pin_project(project = RunProj)]
-pub enum RunOnRuntime<S: Service<Req>, Req> {
-    #[doc(hidden)]
-    InPlace(#[pin] ReadyCall<S, Req>),
-    #[doc(hidden)]
+#[pin_project]
+pub struct RunOnRuntime<S: Service<Req>, Req> {
+    #[pin]
+    place: Place<S, Req>,
+}
+
+#[pin_project(project = PlaceProj)]
+enum Place<S: Service<Req>, Req> {
+    Here(#[pin] ReadyCall<S, Req>),
     Elsewhere(Elsewhere<S::Response>),
 }
 
@@ -36,7 +40,7 @@ pub enum RunOnRuntime<S: Service<Req>, Req> {
 ///
 /// The task has the permit: aborted, it gives it back when it has really ended, which is not before it
 /// next yields.
-pub struct Elsewhere<Res> {
+struct Elsewhere<Res> {
     task: JoinHandle<(Result<Res, BoxError>, Permit)>,
     // For what is to be said of a call that is lost.
     bulkhead: BulkheadHandle,
@@ -57,17 +61,17 @@ where
     Req: Send + 'static,
 {
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run {
-        let bulkhead = permit.bulkhead().cloned();
-        let runtime = bulkhead.as_ref().and_then(|bulkhead| bulkhead.shared().runtime());
-        let (Some(bulkhead), Some(runtime)) = (&bulkhead, runtime) else {
-            return RunOnRuntime::InPlace(InPlace.start(service, request, permit));
+        let of = |of: &BulkheadHandle| Some((of.shared().runtime()?.clone(), of.clone()));
+        let Some((runtime, bulkhead)) = permit.bulkhead().and_then(of) else {
+            let place = Place::Here(InPlace.start(service, request, permit));
+            return RunOnRuntime { place };
         };
         // The instance itself, for it may have claimed something in `poll_ready`.
         let fresh = service.clone();
         let service = mem::replace(service, fresh);
         let task = Task { service, request, permit: permit.take() };
         let task = runtime.spawn(Deadline::scoped(Deadline::current(), task.run()));
-        RunOnRuntime::Elsewhere(Elsewhere { task, bulkhead: bulkhead.clone() })
+        RunOnRuntime { place: Place::Elsewhere(Elsewhere { task, bulkhead }) }
     }
 
     fn poll(
@@ -75,9 +79,9 @@ where
         cx: &mut Context<'_>,
         permit: &mut Permit,
     ) -> Poll<Result<S::Response, BoxError>> {
-        match run.project() {
-            RunProj::InPlace(call) => InPlace::poll(call, cx, permit),
-            RunProj::Elsewhere(call) => {
+        match run.project().place.project() {
+            PlaceProj::Here(call) => InPlace::poll(call, cx, permit),
+            PlaceProj::Elsewhere(call) => {
                 Poll::Ready(match ready!(Pin::new(&mut call.task).poll(cx)) {
                     Ok((answer, back)) => {
                         *permit = back;
@@ -116,12 +120,6 @@ where
 impl<Res> Drop for Elsewhere<Res> {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-impl<Res> fmt::Debug for Elsewhere<Res> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Elsewhere").finish_non_exhaustive()
     }
 }
 

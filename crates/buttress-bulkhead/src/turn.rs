@@ -14,7 +14,7 @@ use crate::{
 /// goes to the next.
 pub(crate) struct Turn {
     bulkhead: BulkheadHandle,
-    // None once he has taken it.
+    // None once he has taken it, or has left.
     waiter: Option<Waiter>,
     since: Instant,
 }
