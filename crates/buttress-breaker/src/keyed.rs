@@ -164,11 +164,9 @@ impl<K: Hash + Eq + Clone + Display> Map<K> {
     /// The circuit of this key; as an error one that there is no place to keep.
     fn circuit(&self, key: &K) -> Result<Arc<Hold>, Arc<Hold>> {
         let Self { circuits, settings, reporter } = self;
-        let circuit = circuits.get_or_insert_with(key, |key| {
+        circuits.try_get_or_insert_with(key, |key| {
             Arc::new(Hold::Itself(Shared::of_key(key, settings, reporter)))
-        });
-        // What the map keeps it also holds; what is held here it does not forget.
-        if Arc::strong_count(&circuit) > 1 { Ok(circuit) } else { Err(circuit) }
+        })
     }
 }
 

@@ -171,11 +171,10 @@ impl<K: Hash + Eq + Clone + Display> Map<K> {
     /// The compartment of this key; none if there is no room to keep it.
     fn compartment(&self, key: &K) -> Option<BulkheadHandle> {
         let Self { compartments, settings, reporter, overflow: _ } = self;
-        let compartment = compartments.get_or_insert_with(key, |key| {
+        let compartment = compartments.try_get_or_insert_with(key, |key| {
             Arc::new(Shared::new(Arc::clone(settings), reporter.of_part(key)))
         });
-        // What the map keeps it also holds; what is held here it does not forget.
-        (Arc::strong_count(&compartment) > 1).then(|| BulkheadHandle::new(compartment))
+        compartment.ok().map(BulkheadHandle::new)
     }
 }
 

@@ -177,31 +177,44 @@ impl<K: Hash + Eq, V: Clone + Keep> Keyed<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        self.try_get_or_insert_with(key, make).unwrap_or_else(|not_kept| not_kept)
+    }
+
+    /// The same, telling apart what could not be kept.
+    ///
+    /// # Errors
+    ///
+    /// What `make` gave, if all that were looked at were needed, so that nobody else will know of it.
+    pub fn try_get_or_insert_with<Q>(&self, key: &Q, make: impl FnOnce(&K) -> V) -> Result<V, V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
         let hash = self.hasher.hash_one(key);
         let shard = self.shard(hash);
         if let Some(kept) = shard.read().get(hash, key) {
-            return kept.clone();
+            return Ok(kept.clone());
         }
         let _turn = Turn::take(&shard.making);
         if let Some(kept) = shard.read().get(hash, key) {
-            return kept.clone();
+            return Ok(kept.clone());
         }
         let key = key.to_owned();
         let value = make(&key);
         self.keep(hash, key, value)
     }
 
-    fn keep(&self, hash: u64, key: K, value: V) -> V {
+    fn keep(&self, hash: u64, key: K, value: V) -> Result<V, V> {
         let mut ring = self.shard(hash).write();
         // Made by one who was making something else and so did not wait.
         if let Some(kept) = ring.get(hash, &key) {
-            return kept.clone();
+            return Ok(kept.clone());
         }
         let handed_out = value.clone();
         let more = |kept| (kept < self.max_keys).then_some(kept + 1);
         if self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok() {
             ring.push(hash, key, value);
-            return handed_out;
+            return Ok(handed_out);
         }
         let replaced = ring.replace(hash, key, value);
         // What is forgotten runs foreign code when it is dropped, which may look into the map. The turn
@@ -209,8 +222,9 @@ impl<K: Hash + Eq, V: Clone + Keep> Keyed<K, V> {
         drop(ring);
         if replaced.is_err() {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
+            return Err(handed_out);
         }
-        handed_out
+        Ok(handed_out)
     }
 
     fn shard(&self, hash: u64) -> &Shard<K, V> {

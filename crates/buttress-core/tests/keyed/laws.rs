@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{State, States, of};
+use super::{State, States};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -55,7 +55,8 @@ impl Naive {
         known: Option<usize>,
     ) -> Result<Arc<State>, TestCaseError> {
         if let Some(at) = known {
-            let state = of(states, key);
+            let state = states.try_get_or_insert_with(&key, |_key| Arc::default());
+            let state = state.map_err(|_state| TestCaseError::fail("it is kept"))?;
             prop_assert_eq!(Arc::as_ptr(&state), self.kept[at].state.as_ptr());
             self.kept[at].asked_for = true;
             self.kept[at].asked_for_since_last_insertion = true;
@@ -63,7 +64,9 @@ impl Naive {
         }
         let full = self.kept.len() == states.max_keys();
         let needed: Vec<bool> = self.kept.iter().map(Known::is_needed).collect();
-        let state = of(states, key);
+        let asked = states.try_get_or_insert_with(&key, |_key| Arc::default());
+        let is_kept = asked.is_ok();
+        let state = asked.unwrap_or_else(|not_kept| not_kept);
         let new = Known {
             key,
             state: Arc::downgrade(&state),
@@ -73,6 +76,7 @@ impl Naive {
         // Asking what is there would change what goes next; the entries do not.
         let mut there: Vec<usize> = states.entries().into_iter().map(|(key, _)| key).collect();
         there.sort_unstable();
+        prop_assert_eq!(is_kept, there.contains(&key), "it is told");
         if full && needed.iter().all(|&needed| needed) {
             self.overflowed += 1;
             prop_assert!(!there.contains(&key), "refused, for all are needed");
