@@ -168,6 +168,14 @@ impl Deadline {
         run(deadline, true, f)
     }
 
+    /// Runs `f` without any ambient deadline, and restores the former one after it, also when `f`
+    /// panics: for what is not a part of the call that is running, but begun by it.
+    pub fn unscoped<R>(f: impl FnOnce() -> R) -> R {
+        let _restore = Restore(ambient());
+        set(None);
+        f()
+    }
+
     /// Runs a future with this ambient deadline: each of its polls, and its drop.
     ///
     /// It sets what [`Deadline::current`] says and does not cut the future; that is the business

@@ -1,42 +1,40 @@
 //! An answer that is not the one that was asked for, and says so.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc, time::Duration};
+
+use crate::BoxError;
 
 /// The mark on an answer that a fallback served.
 ///
-/// Under HTTP it is in the response's extensions, and its tier in a header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Under HTTP it is in the response's extensions, and tier and age in headers.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Degraded {
     /// The name of the fallback layer.
     pub layer: Arc<str>,
     /// The tier that served.
     pub tier: Arc<str>,
+    /// The error that it stands in for; none if the call ended with a failed response.
+    pub cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// How old the answer is, if it was remembered; none if it was made for this call.
+    pub age: Option<Duration>,
 }
 
 impl Degraded {
     /// The mark of this tier of this layer.
     pub fn new(layer: Arc<str>, tier: Arc<str>) -> Self {
-        Self { layer, tier }
+        Self { layer, tier, cause: None, age: None }
     }
-}
 
-/// Lets an alternative answer stand where the original would have stood.
-///
-/// The two may be of different types, as long as the protocol can make one of them: `Plain`
-/// wants the same type, `Http` takes two bodies of different types.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot let a `{Alt}` stand in for a `{Res}`",
-    note = "under `Plain` a fallback answers with the service's own response type; under `Http` \
-            of buttress-http with an `http::Response` whose body has the same data type"
-)]
-pub trait Substitute<Res, Alt> {
-    /// What the caller gets in either case.
-    type Response;
+    /// The same mark, of an answer that stands in for this error.
+    pub fn caused_by(mut self, error: BoxError) -> Self {
+        self.cause = Some(error.into());
+        self
+    }
 
-    /// The original, passed through unchanged.
-    fn original(&self, response: Res) -> Self::Response;
-
-    /// The alternative, marked as degraded where the protocol has a place for the mark.
-    fn substitute(&self, alternative: Alt, degraded: Degraded) -> Self::Response;
+    /// The same mark, of an answer that is so old.
+    pub fn aged(mut self, age: Duration) -> Self {
+        self.age = Some(age);
+        self
+    }
 }

@@ -65,6 +65,13 @@ pub enum EventKind<'a> {
     Served {
         /// The tier.
         tier: &'a str,
+        /// How old its answer is, if it was remembered.
+        age: Option<Duration>,
+    },
+    /// A tier of a fallback has no answer to this: it remembers none, or none that is new enough.
+    Missed {
+        /// The tier.
+        tier: &'a str,
     },
     /// A tier of a fallback failed too.
     TierFailed {
@@ -72,6 +79,19 @@ pub enum EventKind<'a> {
         tier: &'a str,
         /// Its error.
         cause: &'a (dyn Error + 'static),
+        /// Whether that it failed was said already in the last minute.
+        again: bool,
+    },
+    /// An answer that was to be remembered was not: it is not for storing under its key, it was too large or
+    /// too old, it was one too many, or the store failed.
+    NotStored {
+        /// The tier that was to remember it.
+        tier: &'a str,
+        /// Why not.
+        cause: &'a (dyn Error + 'static),
+        /// Whether one that was not stored for a reason of the same kind was told of already in the last
+        /// minute.
+        again: bool,
     },
     /// Something that came with a request could not be understood, and was ignored.
     Ignored {

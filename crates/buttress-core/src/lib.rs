@@ -14,8 +14,10 @@
 //! | [`Follow`], [`Follower`] | when a response is over: at its head, or at the end of its body |
 //! | [`Repeat`], [`Attempt`] | may this request be sent twice, the copy to send, and which one it is |
 //! | [`Discard`] | how a response is got rid of that another attempt is to replace |
-//! | [`Substitute`] | how an answer of a fallback stands in for the original, marked as degraded |
+//! | [`Substitute`], [`Remembers`] | how an answer of a fallback stands in for the original, marked as degraded |
+//! | [`Recording`], [`Key`] | the copy of a good response on its way into a store, and what it is found by |
 //! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
+//! | [`Encoded`] | the same for values that can be stored |
 //! | [`CircuitState`], [`Trip`] | whether calls pass a breaker, and why not |
 //! | [`Event`], [`Observer`] | what happened, typed and once, for logs, metrics and tests |
 //! | [`Reporter`] | what one layer says, in its own name |
@@ -32,38 +34,46 @@ mod config;
 mod deadline;
 mod degraded;
 mod discard;
+mod encoded;
 mod event;
 mod follow;
 mod judgement;
+mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod observer;
 mod protocol;
 mod randomness;
 mod ready;
+mod recording;
 mod rejection;
 mod repeat;
 mod reporter;
+mod substitute;
 
 pub use allowance::Allowance;
 pub use circuit::{CircuitState, Trip};
 pub use claim::Claim;
 pub use config::ConfigError;
 pub use deadline::{Deadline, Scoped};
-pub use degraded::{Degraded, Substitute};
+pub use degraded::Degraded;
 pub use discard::Discard;
+pub use encoded::Encoded;
 pub use event::{Event, EventKind, GaveUp};
 pub use follow::{End, Follow, Follower};
 pub use judgement::{Classify, Judgement, Outcome, Retry};
+pub use key::Key;
 #[cfg(feature = "keyed")]
 pub use keyed::{Keep, Keyed};
 pub use observer::{Observer, Tracing};
 pub use protocol::{Classified, Plain, Protocol};
 pub use randomness::Randomness;
 pub use ready::ReadyCall;
+pub use recording::{Recorded, Recording, Room};
 pub use rejection::{Phase, Rejection, RejectionKind};
 pub use repeat::{Attempt, Obstacle, Repeat, Repeatability, Repeated};
 pub use reporter::Reporter;
+pub use substitute::{Held, Remembers, Substitute};
 
 /// The error type of every Buttress layer.
 ///

@@ -40,9 +40,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 
 /// The default observer: writes each event to `tracing`, under the target `buttress`.
 ///
-/// Changes of a circuit and tiers of a fallback that fail are warnings, for they are rare and
-/// matter to an operator. What happens per call while a dependency is down is at debug level:
-/// an outage should not be followed by a flood of logs.
+/// Changes of a circuit are warnings, for they are rare and matter to an operator; and so are, once a
+/// minute, tiers of a fallback that fail and answers that could not be stored. What happens per call
+/// while a dependency is down is at debug level: an outage should not be followed by a flood of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tracing;
 
@@ -69,12 +69,28 @@ impl Observer for Tracing {
                 let cause = cause.map(tracing::field::display::<&(dyn Error + 'static)>);
                 tracing::debug!(target: "buttress", layer, name, ?outcome, cause, "falling back");
             }
-            EventKind::Served { tier } => {
-                tracing::debug!(target: "buttress", layer, name, tier, "served degraded");
+            EventKind::Served { tier, age } => {
+                let age = age.map(tracing::field::debug);
+                tracing::debug!(target: "buttress", layer, name, tier, age, "served degraded");
             }
-            EventKind::TierFailed { tier, cause } => {
+            EventKind::Missed { tier } => {
+                tracing::debug!(target: "buttress", layer, name, tier, "nothing remembered");
+            }
+            EventKind::TierFailed { tier, cause, again: true } => {
+                let cause = tracing::field::display(cause);
+                tracing::debug!(target: "buttress", layer, name, tier, cause, "tier failed");
+            }
+            EventKind::TierFailed { tier, cause, again: false } => {
                 let cause = tracing::field::display(cause);
                 tracing::warn!(target: "buttress", layer, name, tier, cause, "tier failed");
+            }
+            EventKind::NotStored { tier, cause, again: false } => {
+                let cause = tracing::field::display(cause);
+                tracing::warn!(target: "buttress", layer, name, tier, cause, "not stored");
+            }
+            EventKind::NotStored { tier, cause, again: true } => {
+                let cause = tracing::field::display(cause);
+                tracing::debug!(target: "buttress", layer, name, tier, cause, "not stored");
             }
             EventKind::Ignored { field, value } => {
                 tracing::debug!(target: "buttress", layer, name, field, ?value, "ignored");

@@ -1,8 +1,10 @@
 //! The bundle of what a layer must know about requests and responses.
 
+use bytes::Bytes;
+
 use crate::{
-    Attempt, BoxError, Classify, Degraded, Discard, End, Follow, Follower, Judgement, Obstacle,
-    Outcome, Repeat, Repeatability, Repeated, Substitute,
+    Attempt, BoxError, Classify, Degraded, Discard, End, Follow, Follower, Held, Judgement,
+    Obstacle, Outcome, Recording, Remembers, Repeat, Repeatability, Repeated, Substitute,
 };
 
 /// Everything that layers ask of a protocol: judging, following, repeating and discarding.
@@ -58,7 +60,7 @@ impl<Res> Substitute<Res, Res> for Plain {
         response
     }
 
-    fn substitute(&self, alternative: Res, _degraded: Degraded) -> Res {
+    fn alternative(&self, alternative: Res, _held: Held) -> Res {
         alternative
     }
 }
@@ -125,7 +127,25 @@ impl<Res, Alt, P: Substitute<Res, Alt>, C> Substitute<Res, Alt> for Classified<P
         self.protocol.original(response)
     }
 
-    fn substitute(&self, alternative: Alt, degraded: Degraded) -> Self::Response {
-        self.protocol.substitute(alternative, degraded)
+    fn check(&self, alternative: &Alt) -> Result<(), BoxError> {
+        self.protocol.check(alternative)
+    }
+
+    fn alternative(&self, alternative: Alt, held: Held) -> Self::Response {
+        self.protocol.alternative(alternative, held)
+    }
+
+    fn mark(&self, response: &mut Self::Response, degraded: Degraded, failed: Option<&Res>) {
+        self.protocol.mark(response, degraded, failed);
+    }
+
+    fn record(&self, response: Res, recording: Recording) -> Self::Response {
+        self.protocol.record(response, recording)
+    }
+
+    fn recall(&self, copy: Bytes) -> Result<Self::Response, BoxError> {
+        self.protocol.recall(copy)
     }
 }
+
+impl<P: Remembers, C> Remembers for Classified<P, C> {}

@@ -45,6 +45,22 @@ async fn scopes_nest_and_restore() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_part_of_the_call_runs_without_its_deadline() {
+    let (outer, own) = (after(1), after(50));
+    Deadline::enforce(Some(outer), || {
+        Deadline::unscoped(|| {
+            assert_eq!((Deadline::current(), Deadline::enforced()), (None, None));
+            Deadline::scope(Some(own), || assert_eq!(Deadline::current(), Some(own)));
+        });
+        assert_eq!((Deadline::current(), Deadline::enforced()), (Some(outer), Some(outer)));
+        let panicked = catch_unwind(|| Deadline::unscoped(|| panic!("without it")));
+        assert!(panicked.is_err());
+        assert_eq!(Deadline::current(), Some(outer), "restored after a panic");
+    });
+    Deadline::unscoped(|| assert_eq!(Deadline::current(), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_threads_have_their_own() {
     Deadline::scope(Some(after(1)), || {
         let elsewhere = std::thread::spawn(Deadline::current).join().unwrap();

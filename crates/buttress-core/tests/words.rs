@@ -194,7 +194,7 @@ fn the_same_seed_draws_the_same_and_threads_draw_their_own() {
 fn two_observers_hear_the_same() {
     let (one, other) = (Recorder::new(), Recorder::new());
     let both = (one.clone(), other.clone());
-    both.observe(&Event::new("layer", "name", EventKind::Served { tier: "trending" }));
+    both.observe(&Event::new("layer", "name", EventKind::Served { tier: "trending", age: None }));
     assert_eq!(one.take(), ["layer name: served by trending"]);
     assert_eq!(other.take(), ["layer name: served by trending"]);
 }

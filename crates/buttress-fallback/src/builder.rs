@@ -1,32 +1,28 @@
 //! The builder of the layer.
 
-use std::{
-    fmt,
-    future::ready,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod tiers;
 
-use buttress_core::{
-    BoxError, Classified, ConfigError, Judgement, Observer, Plain, ReadyCall, Reporter,
-};
-use tower_service::Service;
+use std::{fmt, sync::Arc};
+
+use buttress_core::{Classified, ConfigError, Observer, Plain, Reporter};
 
 use crate::{
     Failure, FallbackLayer, Keep, Nothing,
     failure::leaves_no_answer,
     layer::{LAYER, Shared, When},
-    tier::{Serving, Tier},
+    tier::Tier,
 };
 
 /// Builds a [`FallbackLayer`].
 ///
-/// The first tier decides what all of them answer. Tiers are tried in the order in which they
-/// are added.
+/// The first tier that makes an answer decides what all of them answer; where there is none, as with last
+/// known good answers alone, it has to be said: `FallbackLayer::<(), Response<Full<Bytes>>>::builder()`.
+/// Tiers are tried in the order in which they are added.
 pub struct FallbackLayerBuilder<V, Alt, P = Plain, K = Nothing> {
     reporter: Reporter,
     tiers: Vec<Tier<V, Alt>>,
-    // The first tier that took a name which was taken.
-    twice: Option<ConfigError>,
+    // The first thing that made no sense.
+    wrong: Option<ConfigError>,
     when: Box<When>,
     protocol: P,
     keep: K,
@@ -37,7 +33,7 @@ impl<Alt> FallbackLayerBuilder<(), Alt> {
         Self {
             reporter: Reporter::new(LAYER),
             tiers: Vec::new(),
-            twice: None,
+            wrong: None,
             when: Box::new(leaves_no_answer),
             protocol: Plain,
             keep: Nothing,
@@ -51,59 +47,13 @@ impl<Alt: 'static, P> FallbackLayerBuilder<(), Alt, P> {
     /// Say it before the tiers that look at it; those added earlier are shown `&()`. Default:
     /// nothing is kept.
     pub fn keep<Req, K: Keep<Req>>(self, keep: K) -> FallbackLayerBuilder<K::View, Alt, P, K> {
-        let Self { reporter, tiers, twice, when, protocol, keep: _ } = self;
+        let Self { reporter, tiers, wrong, when, protocol, keep: _ } = self;
         let tiers = tiers.into_iter().map(Tier::overlook).collect();
-        FallbackLayerBuilder { reporter, tiers, twice, when, protocol, keep }
+        FallbackLayerBuilder { reporter, tiers, wrong, when, protocol, keep }
     }
 }
 
 impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
-    /// Adds a tier that answers by an asynchronous function of the view and the failure.
-    ///
-    /// The future owns what it needs: take it out of the two references before an
-    /// `async move` block. An error falls to the next tier.
-    pub fn respond_with<F, Fut>(self, name: impl Into<Arc<str>>, serve: F) -> Self
-    where
-        F: Fn(&V, &Failure<'_>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Alt, BoxError>> + Send + 'static,
-    {
-        self.tier("respond_with", name.into(), move |view, failure| Box::pin(serve(view, failure)))
-    }
-
-    /// Adds a tier that answers at once by a function of the view and the failure, and never
-    /// fails: a tier after it is never tried.
-    pub fn value<F>(self, name: impl Into<Arc<str>>, serve: F) -> Self
-    where
-        F: Fn(&V, &Failure<'_>) -> Alt + Send + Sync + 'static,
-        Alt: Send + 'static,
-    {
-        self.tier("value", name.into(), move |view, failure| {
-            Box::pin(ready(Ok(serve(view, failure))))
-        })
-    }
-
-    /// Adds a tier that sends the view to another service.
-    ///
-    /// Each call takes a clone of the service and waits for it to be ready. An error, of its
-    /// readiness too, falls to the next tier. Whatever it answers is served: a service that says
-    /// "failed" by a response of its own needs a [`respond_with`](Self::respond_with) to tell.
-    pub fn service<S>(self, name: impl Into<Arc<str>>, service: S) -> Self
-    where
-        V: Clone + Send + 'static,
-        S: Service<V, Response = Alt> + Clone + Send + 'static,
-        S::Error: Into<BoxError> + Send,
-        S::Future: Send,
-    {
-        // A lock, so that the service need not be `Sync`: only failed calls take it, and only to
-        // clone. A clone that panicked has left the prototype as it was.
-        let prototype = Mutex::new(service);
-        self.tier("service", name.into(), move |view, _failure| {
-            let mut service = prototype.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let call = ReadyCall::start(&mut service, view.clone());
-            Box::pin(async move { call.await.map_err(Into::into) })
-        })
-    }
-
     /// Asks this predicate, of each call that was not judged a success, whether the tiers are to
     /// be tried.
     ///
@@ -112,23 +62,39 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
     /// ([`Rejection::is_refusal`](buttress_core::Rejection::is_refusal)), in whatever the error is
     /// wrapped. A neutral response, such as a "429 Too Many Requests" under HTTP, is the answer
     /// to the caller and stays so.
+    ///
+    /// The predicate sees the judgement, the error, and the rejection if it is one. To have the
+    /// response decide, [`classify`](Self::classify) it as a failure:
+    ///
+    /// ```
+    /// use buttress_core::{BoxError, Classify, Judgement};
+    /// use buttress_fallback::FallbackLayer;
+    /// use buttress_http::Http;
+    /// use http::{Response, StatusCode};
+    ///
+    /// let http = Http::new();
+    /// let layer = FallbackLayer::builder()
+    ///     .protocol(http)
+    ///     .classify(move |result: Result<&Response<String>, &BoxError>| match result {
+    ///         // What the search does not have, the catalogue may.
+    ///         Ok(response) if response.status() == StatusCode::NOT_FOUND => Judgement::FAILURE,
+    ///         other => http.classify(other),
+    ///     })
+    ///     .value("catalogue", |_, _| Response::new("all there is".to_owned()))
+    ///     .build()?;
+    /// # Ok::<(), buttress_core::ConfigError>(())
+    /// ```
     pub fn when<F>(mut self, predicate: F) -> Self
     where
-        F: Fn(&Judgement, Option<&BoxError>) -> bool + Send + Sync + 'static,
+        F: Fn(&Failure<'_>) -> bool + Send + Sync + 'static,
     {
         self.when = Box::new(predicate);
         self
     }
 
-    /// Judges responses, and lets the alternative stand in for them, by this protocol. Default:
-    /// [`Plain`].
-    pub fn protocol<Q>(self, protocol: Q) -> FallbackLayerBuilder<V, Alt, Q, K> {
-        self.map_protocol(|_| protocol)
-    }
-
     /// Judges results by this classifier instead of the protocol's own: what it calls a success
-    /// is passed through, also if it is an error. Say it after
-    /// [`protocol`](Self::protocol). Default: the protocol's.
+    /// is passed through, also if it is an error, and remembered, if it is a response. Say it after
+    /// `protocol`. Default: the protocol's.
     pub fn classify<C>(self, classifier: C) -> FallbackLayerBuilder<V, Alt, Classified<P, C>, K> {
         self.map_protocol(|protocol| Classified::new(protocol, classifier))
     }
@@ -149,37 +115,46 @@ impl<V, Alt, P, K> FallbackLayerBuilder<V, Alt, P, K> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no tier, or if two of them have the same name.
+    /// [`ConfigError`] if there is no tier, if two of them have the same name or two remember, or if a
+    /// bound is out of its range or belongs to no tier.
     pub fn build(self) -> Result<FallbackLayer<V, Alt, P, K>, ConfigError> {
-        let Self { reporter, tiers, twice, when, protocol, keep } = self;
-        if let Some(error) = twice {
+        let Self { reporter, tiers, wrong, when, protocol, keep } = self;
+        if let Some(error) = wrong {
             return Err(error);
         }
         if tiers.is_empty() {
             let allowed = "said at least once, or `value` or `service`";
             return Err(ConfigError::new("respond_with", "never said", allowed));
         }
-        Ok(FallbackLayer::new(Shared { tiers, when, reporter }, protocol, keep))
+        let remembers = tiers.iter().position(|tier| tier.remembers().is_some());
+        Ok(FallbackLayer::new(Shared { tiers, remembers, when, reporter }, protocol, keep))
     }
 
-    fn tier(
-        mut self,
-        setting: &'static str,
-        name: Arc<str>,
-        serve: impl Fn(&V, &Failure<'_>) -> Serving<Alt> + Send + Sync + 'static,
-    ) -> Self {
-        if self.twice.is_none() && self.tiers.iter().any(|tier| tier.name == name) {
+    fn tier(mut self, setting: &'static str, tier: Tier<V, Alt>) -> Self {
+        if self.tiers.iter().any(|other| other.name == tier.name) {
             let allowed = "a name that no other tier has";
-            self.twice = Some(ConfigError::new(setting, format!("`{name}` again"), allowed));
+            self.is_wrong(ConfigError::new(setting, format!("`{}` again", tier.name), allowed));
         }
-        self.tiers.push(Tier::new(name, serve));
+        self.tiers.push(tier);
         self
     }
 
+    fn is_wrong(&mut self, error: ConfigError) {
+        self.wrong.get_or_insert(error);
+    }
+
     fn map_protocol<Q>(self, map: impl FnOnce(P) -> Q) -> FallbackLayerBuilder<V, Alt, Q, K> {
-        let Self { reporter, tiers, twice, when, protocol, keep } = self;
+        let Self { reporter, tiers, wrong, when, protocol, keep } = self;
         let protocol = map(protocol);
-        FallbackLayerBuilder { reporter, tiers, twice, when, protocol, keep }
+        FallbackLayerBuilder { reporter, tiers, wrong, when, protocol, keep }
+    }
+}
+
+impl<V, Alt, K> FallbackLayerBuilder<V, Alt, Plain, K> {
+    /// Judges responses, lets the alternative stand in for them, and remembers them by this
+    /// protocol. Said at most once, before [`classify`](Self::classify). Default: [`Plain`].
+    pub fn protocol<Q>(self, protocol: Q) -> FallbackLayerBuilder<V, Alt, Q, K> {
+        self.map_protocol(|_| protocol)
     }
 }
 

@@ -37,9 +37,9 @@ impl<'a> Failure<'a> {
 
 /// The default of the builder's `when`: the dependency failed, or one of our own layers refused
 /// the call, so that there is no answer at all.
-pub(crate) fn leaves_no_answer(judgement: &Judgement, error: Option<&BoxError>) -> bool {
-    judgement.outcome == Outcome::Failure
-        || Failure::new(*judgement, error).rejection().is_some_and(Rejection::is_refusal)
+pub(crate) fn leaves_no_answer(failure: &Failure<'_>) -> bool {
+    failure.judgement().outcome == Outcome::Failure
+        || failure.rejection().is_some_and(Rejection::is_refusal)
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
 
     fn steps_in(error: impl Into<BoxError>) -> bool {
         let error = error.into();
-        leaves_no_answer(&Judgement::of_error(error.as_ref()), Some(&error))
+        leaves_no_answer(&Failure::new(Judgement::of_error(error.as_ref()), Some(&error)))
     }
 
     fn rejection(kind: RejectionKind) -> Rejection {
@@ -82,8 +82,9 @@ mod tests {
 
     #[test]
     fn leaves_alone_what_says_nothing_about_the_dependency() {
-        assert!(!leaves_no_answer(&Judgement::NEUTRAL, None), "a neutral response");
+        let neutral = |error| Failure::new(Judgement::NEUTRAL, error);
+        assert!(!leaves_no_answer(&neutral(None)), "a neutral response");
         let error = BoxError::from("a bad request");
-        assert!(!leaves_no_answer(&Judgement::NEUTRAL, Some(&error)), "a neutral error");
+        assert!(!leaves_no_answer(&neutral(Some(&error))), "a neutral error");
     }
 }

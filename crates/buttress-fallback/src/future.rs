@@ -7,11 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, EventKind, ReadyCall, Substitute};
+use buttress_core::{BoxError, Classify, EventKind, Outcome, ReadyCall, Substitute};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use crate::{layer::Shared, tier::Descent};
+use crate::{descent::Descent, layer::Shared};
 
 /// The future of [`Fallback`](crate::Fallback).
 #[pin_project]
@@ -50,6 +50,7 @@ where
     S: Service<Req>,
     S::Error: Into<BoxError>,
     P: Classify<S::Response> + Substitute<S::Response, Alt>,
+    Alt: 'static,
 {
     type Output = Result<P::Response, BoxError>;
 
@@ -69,20 +70,27 @@ where
                     let descent = Box::new(Descent::new(result, judgement, view));
                     this.state.set(State::Falling(descent));
                 }
+                StateOwned::Calling { view, .. }
+                    if this.shared.remembers.is_some() && judgement.outcome == Outcome::Success =>
+                {
+                    return Poll::Ready(result.map(|response| match this.shared.record(&view) {
+                        Some(recording) => this.protocol.record(response, recording),
+                        None => this.protocol.original(response),
+                    }));
+                }
                 _ => return Poll::Ready(result.map(|response| this.protocol.original(response))),
             }
         }
         let StateProj::Falling(descent) = this.state.as_mut().project() else {
             panic!("ResponseFuture polled after it completed");
         };
-        let served = ready!(descent.poll(this.shared, cx));
+        let served = ready!(descent.poll(this.protocol, this.shared, cx));
         let ended = this.state.project_replace(State::Done);
         Poll::Ready(match (served, ended) {
-            (Some((alternative, degraded)), _) => {
-                Ok(this.protocol.substitute(alternative, degraded))
-            }
+            (Some(response), _) => Ok(response),
             (None, StateOwned::Falling(descent)) => {
-                descent.into_original().map(|response| this.protocol.original(response))
+                let original = descent.into_original().expect("no tier has served");
+                original.map(|response| this.protocol.original(response))
             }
             (None, _) => unreachable!("it was falling"),
         })

@@ -46,6 +46,7 @@ where
     S::Error: Into<BoxError>,
     P: Classify<S::Response> + Substitute<S::Response, Alt> + Clone,
     K: Keep<Req, View = V>,
+    Alt: 'static,
 {
     type Response = P::Response;
     type Error = BoxError;

@@ -1,96 +1,118 @@
-//! One alternative, and the way down from one to the next.
+//! One alternative to the answer that was asked for.
 
-use std::{
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+use std::{fmt, pin::Pin, sync::Arc};
+
+use buttress_core::{BoxError, Deadline, Reporter};
+
+use crate::{
+    Failure,
+    bounds::{Bounded, Bounds},
+    entry::Entry,
+    memory::Memory,
+    once_a_minute::OnceAMinute,
 };
 
-use buttress_core::{BoxError, Degraded, EventKind, Judgement};
-
-use crate::{Failure, layer::Shared};
-
 /// The future of a tier. Boxed, as only a call that failed pays for it.
-pub(crate) type Serving<Alt> = Pin<Box<dyn Future<Output = Result<Alt, BoxError>> + Send>>;
+pub(crate) type Serving<Alt> = Pin<Box<dyn Future<Output = Result<Answer<Alt>, Unserved>> + Send>>;
 
-type Serve<V, Alt> = Box<dyn Fn(&V, &Failure<'_>) -> Serving<Alt> + Send + Sync>;
+type Make<V, Alt> = Box<dyn Fn(&V, &Failure<'_>) -> Serving<Alt> + Send + Sync>;
+
+/// What a tier answers.
+pub(crate) enum Answer<Alt> {
+    /// Something made for this call.
+    Made(Alt),
+    /// What another service said, which may be that it failed.
+    Said(Alt),
+    /// A copy of a good answer of before.
+    Remembered(Entry),
+}
+
+/// Why a tier does not answer.
+#[derive(Debug)]
+pub(crate) enum Unserved {
+    /// It remembers nothing that would do, which is no fault.
+    Nothing,
+    /// As many as may are at it.
+    Full(BoxError),
+    Failed(BoxError),
+}
 
 /// One alternative to the answer that was asked for.
 pub(crate) struct Tier<V, Alt> {
     pub(crate) name: Arc<str>,
-    serve: Serve<V, Alt>,
+    pub(crate) bounds: Bounds,
+    /// When it was said that it was full, and when that it failed: neither hides the other.
+    pub(crate) full: OnceAMinute,
+    pub(crate) failed: OnceAMinute,
+    source: Source<V, Alt>,
+}
+
+enum Source<V, Alt> {
+    Function(Make<V, Alt>),
+    Memory(Memory<V>),
 }
 
 impl<V, Alt> Tier<V, Alt> {
-    pub(crate) fn new(
+    pub(crate) fn function(
         name: Arc<str>,
-        serve: impl Fn(&V, &Failure<'_>) -> Serving<Alt> + Send + Sync + 'static,
+        make: impl Fn(&V, &Failure<'_>) -> Serving<Alt> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, serve: Box::new(serve) }
+        Self::new(name, Bounds::none(), Source::Function(Box::new(make)))
+    }
+
+    pub(crate) fn memory(name: Arc<str>, memory: Memory<V>, bounds: Bounds) -> Self {
+        Self::new(name, bounds, Source::Memory(memory))
+    }
+
+    fn new(name: Arc<str>, bounds: Bounds, source: Source<V, Alt>) -> Self {
+        let [full, failed] = [(); 2].map(|()| OnceAMinute::default());
+        Self { name, bounds, full, failed, source }
+    }
+
+    /// What it remembers answers by, if it does.
+    pub(crate) fn remembers(&self) -> Option<&Memory<V>> {
+        match &self.source {
+            Source::Memory(memory) => Some(memory),
+            Source::Function(_) => None,
+        }
+    }
+}
+
+impl<V, Alt: 'static> Tier<V, Alt> {
+    /// Begins to answer, within its bounds.
+    pub(crate) fn serve(
+        &self,
+        view: &V,
+        failure: &Failure<'_>,
+        reporter: &Reporter,
+    ) -> Result<Bounded<Alt>, Unserved> {
+        let place = self.bounds.enter(|| reporter.of_part(&self.name))?;
+        let deadline = self.bounds.deadline();
+        // A service reads its deadline where it is called, which is here if it is ready.
+        let serving = Deadline::scope(deadline, || match &self.source {
+            Source::Function(make) => Ok(make(view, failure)),
+            Source::Memory(memory) => memory.recall(view, reporter).ok_or(Unserved::Nothing),
+        })?;
+        Ok(self.bounds.bound(serving, place, deadline))
     }
 }
 
 impl<Alt: 'static> Tier<(), Alt> {
     /// The same tier where there is a view, which it does not look at.
     pub(crate) fn overlook<V>(self) -> Tier<V, Alt> {
-        let Self { name, serve } = self;
-        Tier::new(name, move |_view, failure| serve(&(), failure))
+        let Self { name, bounds, source, .. } = self;
+        let source = match source {
+            Source::Function(make) => {
+                Source::Function(Box::new(move |_: &V, failure: &Failure<'_>| make(&(), failure)))
+            }
+            Source::Memory(memory) => Source::Memory(memory.overlook()),
+        };
+        Tier::new(name, bounds, source)
     }
 }
 
 impl<V, Alt> fmt::Debug for Tier<V, Alt> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.name.fmt(f)
-    }
-}
-
-/// A failed call on its way down the tiers.
-pub(crate) struct Descent<Res, V, Alt> {
-    /// Given back if no tier serves, and therefore kept until one has.
-    original: Result<Res, BoxError>,
-    judgement: Judgement,
-    view: V,
-    tier: usize,
-    serving: Option<Serving<Alt>>,
-}
-
-impl<Res, V, Alt> Descent<Res, V, Alt> {
-    pub(crate) fn new(original: Result<Res, BoxError>, judgement: Judgement, view: V) -> Self {
-        Self { original, judgement, view, tier: 0, serving: None }
-    }
-
-    /// The answer of the first tier that serves and its mark, or `None` if none does.
-    pub(crate) fn poll(
-        &mut self,
-        shared: &Shared<V, Alt>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Alt, Degraded)>> {
-        while let Some(Tier { name, serve }) = shared.tiers.get(self.tier) {
-            let failure = Failure::new(self.judgement, self.original.as_ref().err());
-            let serving = self.serving.get_or_insert_with(|| serve(&self.view, &failure));
-            let result = ready!(serving.as_mut().poll(cx));
-            // Before the next tier begins, so that it finds free what this one held.
-            self.serving = None;
-            match result {
-                Ok(alternative) => {
-                    shared.reporter.report(EventKind::Served { tier: name });
-                    let degraded =
-                        Degraded::new(Arc::clone(shared.reporter.name()), Arc::clone(name));
-                    return Poll::Ready(Some((alternative, degraded)));
-                }
-                Err(error) => {
-                    shared
-                        .reporter
-                        .report(EventKind::TierFailed { tier: name, cause: error.as_ref() });
-                    self.tier += 1;
-                }
-            }
-        }
-        Poll::Ready(None)
-    }
-
-    pub(crate) fn into_original(self) -> Result<Res, BoxError> {
-        self.original
     }
 }

@@ -4,14 +4,14 @@ use std::{
     convert::Infallible,
     future::{pending, poll_fn, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
-use buttress_core::{BoxError, ReadyCall, Rejection, RejectionKind, Trip};
+use buttress_core::{BoxError, Event, EventKind, ReadyCall, Rejection, RejectionKind, Trip};
 use buttress_fallback::{Failure, FallbackLayer};
 use buttress_testkit::{
     Probe, ProbeHandle, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits,
@@ -314,6 +314,33 @@ async fn says_once_what_happened_and_nothing_of_a_happy_call() {
             "fallback prices: served by list price"
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_tier_fails_is_new_once_a_minute_each_tier_for_itself() {
+    let heard: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let observed = Arc::clone(&heard);
+    let layer = FallbackLayer::builder()
+        .observer(move |event: &Event<'_>| {
+            if let EventKind::TierFailed { tier, again, .. } = event.kind {
+                observed.lock().unwrap().push((tier.to_owned(), again));
+            }
+        })
+        .keep(|both: &bool| *both)
+        .respond_with("first", |both, _failure| ready(if *both { Err("no".into()) } else { Ok(1) }))
+        .respond_with("second", |_, _failure| ready(Err("no".into())))
+        .build()
+        .unwrap();
+    let service = layer.layer(service_fn(async |_: bool| Err::<u32, BoxError>("inner".into())));
+    let heard_of = async || {
+        service.clone().oneshot(true).await.unwrap_err();
+        std::mem::take(&mut *heard.lock().unwrap())
+    };
+    let both = |again| vec![("first".to_owned(), again), ("second".to_owned(), again)];
+    assert_eq!(heard_of().await, both(false));
+    assert_eq!(heard_of().await, both(true));
+    advance(60 * SECOND).await;
+    assert_eq!(heard_of().await, both(false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,17 +1,20 @@
 //! The fallback layer under HTTP.
 
+mod stores;
+
 use std::{
     future::ready,
     sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use buttress_core::{BoxError, Degraded, Rejection, RejectionKind, Trip};
-use buttress_fallback::FallbackLayer;
+use buttress_fallback::{FallbackLayer, LastKnownGood};
 use buttress_http::{DEGRADED_HEADER, Http};
 use buttress_testkit::{BodyStep, ScriptedBody};
 use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
+use stores::Scripted;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// The type of data that all bodies here have.
@@ -124,7 +127,7 @@ async fn an_answer_that_is_no_failure_is_nobody_else_s_to_give() {
 async fn when_widens_what_is_answered() {
     let layer = FallbackLayer::builder()
         .protocol(Http::new())
-        .when(|judgement, error| error.is_none() && judgement.after.is_some())
+        .when(|failure| failure.error().is_none() && failure.judgement().after.is_some())
         .value("patience", |(), failure| {
             let after = failure.judgement().after.unwrap_or_default();
             Response::new(Full::<Bytes>::from(format!("busy for {after:?}")))
@@ -167,4 +170,72 @@ async fn the_failed_body_is_let_go_once_a_tier_has_served() {
     let response = (&mut call).await.unwrap();
     assert!(dropped.load(Ordering::SeqCst), "while the call's future still exists");
     assert_eq!(text(response).await, "remembered /a");
+}
+
+/// What is answered where another service answers with this status, and a function after it with a page
+/// of its own.
+async fn answered_by(status: u16) -> (u16, String) {
+    let other = service_fn(move |()| {
+        ready(Ok::<_, BoxError>(
+            Response::builder().status(status).body(Full::<Bytes>::default()).unwrap(),
+        ))
+    });
+    let layer = FallbackLayer::builder()
+        .protocol(Http::new())
+        .service("other", other)
+        .value("apology", |(), _failure| {
+            Response::builder().status(503).body(Full::from("we are sorry")).unwrap()
+        })
+        .build()
+        .unwrap();
+    let service =
+        layer.layer(service_fn(async |_: Request<()>| Ok::<_, BoxError>(of_status(500, ""))));
+    let response = service.oneshot(get("/a")).await.unwrap();
+    let (_, tier) = mark(&response).unwrap();
+    (response.status().as_u16(), tier.to_owned())
+}
+
+#[tokio::test]
+async fn another_service_that_says_that_it_failed_falls_to_the_next_tier() {
+    for failed in [429, 500, 501, 502, 503, 504] {
+        assert_eq!(answered_by(failed).await, (503, "apology".into()), "{failed}");
+    }
+    // What says "no" is an answer, and what a function makes is meant.
+    for answer in [200, 204, 301, 404] {
+        assert_eq!(answered_by(answer).await, (answer, "other".into()));
+    }
+}
+
+#[tokio::test]
+async fn what_was_remembered_says_what_it_stands_in_for() {
+    let layer = FallbackLayer::<(), Response<Full<Bytes>>>::builder()
+        .name("prices")
+        .protocol(Http::new())
+        .last_known_good("memory", LastKnownGood::new(Scripted::default(), |(): &()| Some("all")))
+        .build()
+        .unwrap();
+    let service =
+        layer.layer(service_fn(async |request: Request<()>| match request.uri().path() {
+            "/works" => {
+                let mut response = of_status(200, "fresh");
+                // It comes out of a cache.
+                response.headers_mut().insert("age", "700".parse().unwrap());
+                Ok(response)
+            }
+            "/fails" => Ok(of_status(503, "down")),
+            _ => Err(BoxError::from("connection refused")),
+        }));
+    assert_eq!(text(service.clone().oneshot(get("/works")).await.unwrap()).await, "fresh");
+    for (path, status) in [("/fails", " fwd-status=503;"), ("/breaks", "")] {
+        let response = service.clone().oneshot(get(path)).await.unwrap();
+        let expected = format!("\"prices\"; fwd=stale;{status} detail=\"memory\"");
+        assert_eq!(response.headers()["cache-status"], expected.as_str());
+        let degraded = response.extensions().get::<Degraded>().unwrap();
+        let age: u64 = response.headers()["age"].to_str().unwrap().parse().unwrap();
+        assert!((700..1000).contains(&age), "{age}");
+        assert_eq!(degraded.age.map(|age| age.as_secs()), Some(age));
+        let cause = degraded.cause.as_ref().map(ToString::to_string);
+        assert_eq!(cause.is_none(), path == "/fails", "{cause:?}");
+        assert_eq!(text(response).await, "fresh");
+    }
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use buttress_core::{
-    BoxError, Classify, Deadline, Degraded, Judgement, Plain, Rejection, RejectionKind, Substitute,
-    Trip,
+    BoxError, Classify, Deadline, Degraded, Held, Judgement, Plain, Rejection, RejectionKind,
+    Substitute, Trip,
 };
 use buttress_fallback::FallbackLayer;
 use buttress_testkit::{Probe, Recorder, Reply, assert_ready, task};
@@ -206,8 +206,8 @@ proptest! {
             }
             let layer = match when {
                 When::Default => builder,
-                When::Always => builder.when(|_, _| true),
-                When::Never => builder.when(|_, _| false),
+                When::Always => builder.when(|_| true),
+                When::Never => builder.when(|_| false),
             }
             .build()
             .unwrap();
@@ -240,7 +240,24 @@ struct Marking;
 #[derive(Debug, PartialEq, Eq)]
 enum Marked<Res, Alt> {
     Original(Res),
-    Alternative(Alt, Degraded),
+    Alternative(Alt, Option<Mark>),
+}
+
+/// A mark, as text.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    layer: String,
+    tier: String,
+    cause: Option<String>,
+    age: Option<Duration>,
+}
+
+impl Mark {
+    fn of(degraded: &Degraded) -> Self {
+        let Degraded { layer, tier, cause, age, .. } = degraded;
+        let cause = cause.as_ref().map(ToString::to_string);
+        Self { layer: layer.to_string(), tier: tier.to_string(), cause, age: *age }
+    }
 }
 
 impl<Res> Classify<Res> for Marking {
@@ -256,8 +273,13 @@ impl<Res, Alt> Substitute<Res, Alt> for Marking {
         Marked::Original(response)
     }
 
-    fn substitute(&self, alternative: Alt, degraded: Degraded) -> Self::Response {
-        Marked::Alternative(alternative, degraded)
+    fn alternative(&self, alternative: Alt, _held: Held) -> Self::Response {
+        Marked::Alternative(alternative, None)
+    }
+
+    fn mark(&self, response: &mut Self::Response, degraded: Degraded, _failed: Option<&Res>) {
+        let Marked::Alternative(_, mark) = response else { panic!("an original was marked") };
+        assert_eq!(mark.replace(Mark::of(&degraded)), None, "marked once");
     }
 }
 
@@ -273,14 +295,19 @@ async fn what_a_tier_serves_is_marked_and_nothing_else_is() {
     let works = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
     assert_eq!(works.oneshot(3).await.unwrap(), Marked::Original(3));
     let fails = layer.layer(service_fn(async |_: ()| Err::<Vec<u8>, BoxError>("inner".into())));
-    let mark = Degraded::new(Arc::from("prices"), Arc::from("list"));
-    assert_eq!(fails.oneshot(()).await.unwrap(), Marked::Alternative("about a pound", mark));
+    let mark = Mark {
+        layer: "prices".into(),
+        tier: "list".into(),
+        cause: Some("inner".into()),
+        age: None,
+    };
+    assert_eq!(fails.oneshot(()).await.unwrap(), Marked::Alternative("about a pound", Some(mark)));
 }
 
 /// Tells when it is dropped.
-struct Held(Arc<AtomicBool>);
+struct Kept(Arc<AtomicBool>);
 
-impl Drop for Held {
+impl Drop for Kept {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -291,18 +318,18 @@ async fn the_failed_response_is_held_until_a_tier_has_served_and_no_longer() {
     let dropped = Arc::new(AtomicBool::new(false));
     let (original, seen) = (Arc::clone(&dropped), Arc::clone(&dropped));
     let layer = FallbackLayer::builder()
-        .classify(|_: Result<&Held, &BoxError>| Judgement::FAILURE)
+        .classify(|_: Result<&Kept, &BoxError>| Judgement::FAILURE)
         .respond_with("other", move |(), _failure| {
             let seen = Arc::clone(&seen);
             async move {
                 assert!(!seen.load(Ordering::SeqCst), "it may have to be returned");
-                Ok(Held(Arc::default()))
+                Ok(Kept(Arc::default()))
             }
         })
         .build()
         .unwrap();
     let inner =
-        service_fn(move |_: ()| std::future::ready(Ok::<_, BoxError>(Held(Arc::clone(&original)))));
+        service_fn(move |_: ()| std::future::ready(Ok::<_, BoxError>(Kept(Arc::clone(&original)))));
     // Not `oneshot`, which lets go of the call's future when it is done.
     let mut call = Box::pin(layer.layer(inner).call(()));
     let _other = (&mut call).await.unwrap();

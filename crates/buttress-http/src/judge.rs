@@ -29,6 +29,13 @@ pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
     }
 }
 
+/// Whether a response with these headers, which was judged a success, is an answer, or is to be one by
+/// what its trailers say. Under gRPC only OK is: "not found" is a success of the dependency, but no
+/// answer. So it is under gRPC-Web, which says a failure that has no message in its head, too.
+pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
+    grpc::is_ok(headers).unwrap_or(true)
+}
+
 /// Where a response says how its call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -44,6 +51,16 @@ impl Verdict {
             Self::Trailers
         } else {
             Self::Head
+        }
+    }
+
+    /// Whether a response whose head [is an answer](is_answer) is one by its end, too: by these
+    /// trailers, or none.
+    pub(crate) fn ends_as_answer(self, trailers: Option<&HeaderMap>) -> bool {
+        match trailers.and_then(grpc::is_ok) {
+            // Whatever the head said: a client reads the trailers, too.
+            Some(is_ok) => is_ok,
+            None => self == Self::Head,
         }
     }
 

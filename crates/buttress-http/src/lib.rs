@@ -8,7 +8,9 @@
 //!   breaker's verdict is open, see [`Followed`];
 //! - only requests that may be sent twice are, see [`Http`];
 //! - a degraded answer is marked, in the response's extensions and by the header
-//!   [`DEGRADED_HEADER`].
+//!   [`DEGRADED_HEADER`]; one that was remembered also by `Age` and `Cache-Status`;
+//! - a good response is copied while it passes to its caller, and the copy is stored once all of it has
+//!   come; [`Http`] says which are stored, and what of them.
 //!
 //! [`RespondLayer`] stands outermost on a server and turns errors into responses, so that axum
 //! and hyper take the stack as it is; under gRPC, into a status, see [`respond`].
@@ -19,6 +21,9 @@
 //! [`ReplayBodyLayer`] keeps what is sent of a streamed request body, so that it can be sent again,
 //! see [`replay`]; [`IdempotencyKeyLayer`] gives a request that is not idempotent the key that makes
 //! it so, see [`idempotency_key`]. Both stand outside the retry.
+//!
+//! A fallback looks at a [`RequestHead`], which is a request without its body, and remembers responses
+//! by a [`ResponseKey`], which finds none where an answer may be meant for one user alone.
 //!
 //! # Deadlines from hop to hop
 //!
@@ -67,8 +72,11 @@ mod judge;
 mod protocol;
 mod repeat;
 pub mod replay;
+mod request_head;
 pub mod respond;
+mod response_key;
 pub mod send_deadline;
+mod substitute;
 pub mod transfer_timeout;
 mod unsent;
 
@@ -78,9 +86,12 @@ pub use deadline_header::DeadlineHeader;
 pub use discard::Discarding;
 pub use idempotency_key::{IdempotencyKey, IdempotencyKeyLayer};
 pub use judge::retry_after;
-pub use protocol::{DEGRADED_HEADER, ENVOY_ATTEMPT_COUNT, Http};
+pub use protocol::{ENVOY_ATTEMPT_COUNT, Http};
 pub use repeat::Repeatable;
 pub use replay::{ReplayBody, ReplayBodyLayer, Replaying};
+pub use request_head::RequestHead;
 pub use respond::{Respond, RespondLayer};
+pub use response_key::ResponseKey;
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
+pub use substitute::{DEGRADED_HEADER, Substituted};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};

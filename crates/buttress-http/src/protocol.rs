@@ -3,22 +3,20 @@
 use std::error::Error;
 
 use buttress_core::{
-    Attempt, BoxError, Classify, Degraded, Discard, Follow, Follower, Judgement, Obstacle, Repeat,
-    Repeated, Retry, Substitute,
+    Attempt, BoxError, Classify, Discard, Follow, Follower, Judgement, Obstacle, Repeat, Repeated,
+    Retry,
 };
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
-use http_body_util::Either;
 
 use crate::{
     Followed,
     discard::{self, Discarding},
     judge::{self, Verdict},
-    repeat, unsent,
+    repeat,
+    substitute::DEGRADED,
+    unsent,
 };
-
-/// The header that names the tier of a fallback that served a degraded answer.
-pub const DEGRADED_HEADER: HeaderName = HeaderName::from_static("x-buttress-degraded");
 
 /// The header in which Envoy says which attempt a request is, from 1; for
 /// [`Http::attempt_header`].
@@ -89,23 +87,75 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// # What becomes of a response that is replaced
 ///
 /// It is dropped, over HTTP/1 after a short rest was [read](Discarding).
-#[derive(Debug, Clone, Copy, Default)]
+///
+/// # What is remembered
+///
+/// Under a fallback that remembers, a good response is copied while it passes to its caller, who waits
+/// for nothing. It is stored when all of it has come:
+///
+/// | response | stored | why |
+/// |---|---|---|
+/// | 2xx | yes, at the end of its body | |
+/// | 206 Partial Content, 226 IM Used | no | it answers one request only |
+/// | any other status | no | it is no answer to be had again |
+/// | `Cache-Control: no-store`, `Vary: *` | no | the server says so |
+/// | `Vary` with a field that its key does not look at | no, which is told | it may be the answer to another question; a key of your own is believed to look at all |
+/// | `Cache-Control: private` | under a key of one user | the server says so |
+/// | `Set-Cookie` | under a key of one user, or where users are alike; without it | what comes with it may be made for him; else it is told |
+/// | one that is degraded itself | no | it would grow old unseen |
+/// | under gRPC, one that ends otherwise than with OK | no | "not found" is no answer |
+/// | one that breaks off, or that its reader leaves early | no | nobody knows the rest |
+/// | one left when all of its `Content-Length` had come | yes, if it announced no `Trailer` | servers ask no further |
+/// | one longer or shorter than its `Content-Length`, or with two that differ | no | something was lost or added |
+/// | an answer to HEAD with a `Content-Length` above 0 | no | it looks like a body that was lost |
+/// | one whose copy would be larger than the fallback stores | no | its copy is let go of at once |
+///
+/// An answer to HEAD that says no length looks like an empty answer to GET: a key has to tell them apart,
+/// or to have none for HEAD. Under gRPC the question is in the body, which no key sees: only what is asked
+/// for in the metadata, or by the method alone, can be remembered. Under gRPC-Web a failure is known
+/// only where the head says it; what the data says is not read.
+///
+/// Not copied are fields that belong to one connection, `Connection` and those that it names among
+/// them, `Set-Cookie`, and values that are marked as [sensitive](http::HeaderValue::set_sensitive).
+/// Neither is `Age`: the response is so much older already when it comes. `Date` is not looked at. All
+/// others are served again as they were, and so are the trailers; the body comes in one piece, and the
+/// version is HTTP/1.1, which servers replace by their own.
+///
+/// Directives such as `no-cache` and `must-revalidate` forbid a cache to serve what is stale even if the
+/// server can not be reached (RFC 9111, section 4.2.4). Here they are not heeded, on purpose: many
+/// frameworks send them with everything, and what is served is marked, and was asked for by whoever built
+/// the layer. Who wants them heeded judges such answers as neutral, or has no key for them.
+///
+/// How long the bytes are kept, and how old they may be when they are served, is for the fallback.
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Http {
     attempt_header: Option<&'static HeaderName>,
+    pub(crate) degraded_header: Option<&'static HeaderName>,
     unsent: Option<fn(&(dyn Error + 'static)) -> bool>,
 }
 
 impl Http {
     /// HTTP with the meanings of the tables above.
     pub const fn new() -> Self {
-        Self { attempt_header: None, unsent: None }
+        Self { attempt_header: None, degraded_header: Some(&DEGRADED), unsent: None }
     }
 
     /// Writes the number of each attempt, from 1, into this header, for instance
     /// [`ENVOY_ATTEMPT_COUNT`]; what stands there is replaced. Default: none.
     pub const fn attempt_header(mut self, header: &'static HeaderName) -> Self {
         self.attempt_header = Some(header);
+        self
+    }
+
+    /// Marks degraded answers by this header, or by none: they have their mark in the extensions all the
+    /// same, and those that were remembered `Age` and `Cache-Status`. Default:
+    /// [`DEGRADED_HEADER`](crate::DEGRADED_HEADER).
+    ///
+    /// A fallback at the next hop knows by it that this is no answer to be remembered. It looks for the
+    /// default, and for its own.
+    pub const fn degraded_header(mut self, header: Option<&'static HeaderName>) -> Self {
+        self.degraded_header = header;
         self
     }
 
@@ -135,6 +185,12 @@ impl Http {
 
     fn is_unsent(&self, error: &(dyn Error + 'static)) -> bool {
         unsent::is_proved_by(error) || self.unsent.is_some_and(|proves| proves(error))
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -188,27 +244,5 @@ impl<B: Body> Discard<Response<B>> for Http {
 
     fn discard(&self, response: Response<B>) -> Option<Discarding<B>> {
         discard::response(response)
-    }
-}
-
-impl<B, A> Substitute<Response<B>, Response<A>> for Http
-where
-    B: Body,
-    A: Body<Data = B::Data>,
-{
-    type Response = Response<Either<B, A>>;
-
-    fn original(&self, response: Response<B>) -> Self::Response {
-        response.map(Either::Left)
-    }
-
-    fn substitute(&self, alternative: Response<A>, degraded: Degraded) -> Self::Response {
-        let mut response = alternative.map(Either::Right);
-        // A tier whose name no header can carry is still marked by the extension.
-        if let Ok(tier) = HeaderValue::from_str(&degraded.tier) {
-            response.headers_mut().insert(DEGRADED_HEADER, tier);
-        }
-        response.extensions_mut().insert(degraded);
-        response
     }
 }

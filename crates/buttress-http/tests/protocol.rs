@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{
-    BoxError, Classify, Degraded, Judgement, Outcome, Repeat, Repeatability, Retry, Substitute,
-};
-use buttress_http::{DEGRADED_HEADER, Http, retry_after};
+use buttress_core::{BoxError, Classify, Judgement, Outcome, Repeat, Repeatability, Retry};
+use buttress_http::{Http, retry_after};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Version, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
@@ -146,21 +144,4 @@ fn a_streamed_body_cannot_be_had_twice_but_an_empty_one_of_any_type_can() {
     assert!(Http::new().repeat(&empty).is_some());
     let streamed = Request::new(ScriptedBody::new([BodyStep::Data("a")]));
     assert!(Http::new().repeat(&streamed).is_none());
-}
-
-#[test]
-fn a_substitute_is_marked_and_an_original_is_not() {
-    let http = Http::new();
-    let original: Response<_> = Substitute::<_, Response<Full<Bytes>>>::original(
-        &http,
-        Response::new(Full::<Bytes>::from("full")),
-    );
-    assert!(original.headers().is_empty() && original.extensions().get::<Degraded>().is_none());
-
-    let degraded = Degraded::new("fallback".into(), "trending".into());
-    let alternative = Response::new(Full::<Bytes>::from("less"));
-    let response =
-        Substitute::<Response<Full<Bytes>>, _>::substitute(&http, alternative, degraded.clone());
-    assert_eq!(response.headers()[DEGRADED_HEADER], "trending");
-    assert_eq!(response.extensions().get::<Degraded>(), Some(&degraded));
 }

@@ -32,8 +32,13 @@ impl Observer for Recorder {
             EventKind::GaveUp { attempts, why } => format!("gave up after {attempts}: {why}"),
             EventKind::CircuitChanged { from, to, .. } => format!("circuit {from} -> {to}"),
             EventKind::FallingBack { .. } => "falling back".into(),
-            EventKind::Served { tier } => format!("served by {tier}"),
-            EventKind::TierFailed { tier, cause } => format!("tier {tier} failed: {cause}"),
+            EventKind::Served { tier, age: None } => format!("served by {tier}"),
+            EventKind::Served { tier, age: Some(age) } => format!("served by {tier}, {age:?} old"),
+            EventKind::Missed { tier } => format!("nothing in {tier}"),
+            EventKind::NotStored { tier, cause, again } => {
+                format!("not stored by {tier}{}: {cause}", if again { " again" } else { "" })
+            }
+            EventKind::TierFailed { tier, cause, .. } => format!("tier {tier} failed: {cause}"),
             EventKind::Ignored { field, value } => format!("ignored {field}: {value:?}"),
             EventKind::Injected { fault } => format!("injected {fault}"),
             other => format!("{other:?}"),

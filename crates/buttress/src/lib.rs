@@ -1,7 +1,7 @@
 //! Tower layers that keep a service useful while parts of the system around it fail.
 //!
 //! Each layer is a crate of its own; this one re-exports them, a feature each, so that one line
-//! in `Cargo.toml` brings what you stack. `full` is all of them but `chaos`.
+//! in `Cargo.toml` brings what you stack. `full` is all of them but `redis` and `chaos`.
 //!
 //! | feature | layer | module |
 //! |---|---|---|
@@ -10,6 +10,8 @@
 //! | `breaker` | `BreakerLayer`: no calls to what is down | `breaker` |
 //! | `bulkhead` | `BulkheadLayer`: so many calls at once and no more | `bulkhead` |
 //! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
+//! | `memory` | `MemoryStore`: last known good answers in this process | `fallback` |
+//! | `redis` | `RedisStore`: last known good answers that a fleet shares | `redis` |
 //! | `http` | the `Http` protocol, deadlines in headers, request bodies limited and repeatable, idempotency keys, and `RespondLayer` for servers | `http` |
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
@@ -80,6 +82,8 @@ pub use buttress_chaos as chaos;
 pub use buttress_fallback as fallback;
 #[cfg(feature = "http")]
 pub use buttress_http as http;
+#[cfg(feature = "redis")]
+pub use buttress_redis as redis;
 #[cfg(feature = "retry")]
 pub use buttress_retry as retry;
 #[cfg(feature = "timeout")]
@@ -88,7 +92,8 @@ pub use buttress_timeout as timeout;
 /// What a file that stacks layers needs: the layers, and the words for what they say.
 pub mod prelude {
     pub use buttress_core::{
-        BoxError, ConfigError, Deadline, Judgement, Outcome, Plain, Rejection, RejectionKind,
+        BoxError, ConfigError, Deadline, Degraded, Judgement, Outcome, Plain, Rejection,
+        RejectionKind,
     };
 
     #[cfg(feature = "breaker")]
@@ -97,12 +102,14 @@ pub mod prelude {
     pub use buttress_bulkhead::{BulkheadHandle, BulkheadLayer, Compartment};
     #[cfg(feature = "chaos")]
     pub use buttress_chaos::{ChaosHandle, ChaosLayer, Faults};
+    #[cfg(all(feature = "fallback", feature = "memory"))]
+    pub use buttress_fallback::MemoryStore;
     #[cfg(feature = "fallback")]
-    pub use buttress_fallback::FallbackLayer;
+    pub use buttress_fallback::{FallbackLayer, LastKnownGood};
     #[cfg(feature = "http")]
     pub use buttress_http::{
-        AcceptDeadlineLayer, Http, IdempotencyKeyLayer, Repeatable, ReplayBodyLayer, RespondLayer,
-        SendDeadlineLayer, TransferTimeoutLayer,
+        AcceptDeadlineLayer, Http, IdempotencyKeyLayer, Repeatable, ReplayBodyLayer, RequestHead,
+        RespondLayer, ResponseKey, SendDeadlineLayer, TransferTimeoutLayer,
     };
     #[cfg(feature = "retry")]
     pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, RetryBudget};

@@ -48,6 +48,11 @@ pub(super) fn status(headers: &HeaderMap) -> Option<Judgement> {
     })
 }
 
+/// Whether these headers say OK; `None` if they do not say how the call went.
+pub(super) fn is_ok(headers: &HeaderMap) -> Option<bool> {
+    headers.get(STATUS).map(|code| code == "0")
+}
+
 /// A value that is negative, or no number, asks for no further attempt.
 fn pushback(headers: &HeaderMap) -> Pushback {
     let Some(value) = headers.get(PUSHBACK) else { return Pushback::Nothing };
