@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::{
     load::Arrival,
     measure::{Answer, Meter, Outcome},
+    parts::Parts,
+    priced::Priced,
+    shop::Upstream,
     timeline::Timeline,
 };
 
@@ -31,8 +34,12 @@ pub(crate) struct Figures {
     /// Requests that got no page; those still unanswered at the end are among them.
     pub(crate) errors: usize,
     pub(crate) unanswered: usize,
+    pub(crate) priced: Priced,
+    /// Of all pages, who served which part.
+    pub(crate) parts: Parts,
     pub(crate) latency_ms: Latency,
-    /// From the beginning of the first fault to the end of the last.
+    /// From the beginning of the first fault to the end of the last. What is sent to a service that
+    /// stands in for another is sent for the same call.
     pub(crate) calls_wanted: u64,
     pub(crate) calls_sent: u64,
     pub(crate) amplification: f64,
@@ -85,6 +92,7 @@ impl Figures {
         let first_fast_failures: Vec<_> = timeline
             .windows
             .iter()
+            .filter(|window| Upstream::PARTS.contains(&window.upstream))
             .map(|window| FirstFastFailure {
                 upstream: window.upstream.name(),
                 after_s: meter.first_fast_failure(window.upstream).map(|d| d.as_secs_f64()),
@@ -97,6 +105,8 @@ impl Figures {
             degraded_pages: degraded,
             errors: answers.len() - full - degraded,
             unanswered: answers.iter().filter(|answer| answer.is_none()).count(),
+            priced: Priced::of(schedule, &answers, timeline.window(Upstream::Pricing)),
+            parts: meter.parts(),
             latency_ms: Latency::of(&due, &answers, moments.given_up),
             calls_wanted: calls.wanted,
             calls_sent: calls.sent,
@@ -113,7 +123,7 @@ impl Figures {
 }
 
 /// The part of the whole; zero of nothing.
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
@@ -169,7 +179,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn answer(outcome: Outcome, ms: u32) -> Answer {
-        Answer { outcome, latency: ms * MS }
+        Answer { outcome, priced: false, latency: ms * MS }
     }
 
     #[test]

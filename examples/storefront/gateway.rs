@@ -8,7 +8,7 @@ use std::{io, sync::Arc};
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -19,10 +19,13 @@ use tokio::time::Instant;
 use crate::{
     load::Target,
     measure::Meter,
-    page::{Part, compose},
+    page::{Page, Part, compose},
     server::Server,
     shop::{Upstream, Visit, is_plain, token},
 };
+
+/// Names the parts of a page that something stands in for.
+const DEGRADED_PARTS: HeaderName = HeaderName::from_static("x-degraded-parts");
 
 /// A gateway that is up.
 pub(crate) struct Gateway {
@@ -88,9 +91,19 @@ async fn page<F: Fetch>(
     }
     let visit = Visit { token: token(&headers), product, query: q };
     match compose(&fetch, &visit).await {
-        Ok(page) => Json(page).into_response(),
+        Ok(page) => respond(&page),
         Err(_) => (StatusCode::BAD_GATEWAY, "a part of the page cannot be had").into_response(),
     }
+}
+
+fn respond(page: &Page) -> Response {
+    let mut response = Json(page).into_response();
+    if !page.is_full()
+        && let Ok(parts) = HeaderValue::try_from(page.degraded_parts())
+    {
+        response.headers_mut().insert(DEGRADED_PARTS, parts);
+    }
+    response
 }
 
 /// Measures what is wanted of the upstreams, and what comes of it.
@@ -108,5 +121,31 @@ impl<F: Fetch> Fetch for Metered<F> {
         let full = result.as_ref().is_ok_and(Part::is_full);
         self.meter.ended(upstream, start, Instant::now(), full);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::page::{
+        Mark,
+        tests::{Without, mark},
+    };
+
+    async fn named(degraded: Vec<(Upstream, Mark)>) -> Option<HeaderValue> {
+        let router = router(Without { degraded, failed: None }, Arc::new(Meter::new(0)));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.headers().get(DEGRADED_PARTS).cloned()
+    }
+
+    #[tokio::test]
+    async fn the_response_names_the_degraded_parts() {
+        assert_eq!(named(vec![]).await, None, "nothing is degraded");
+        let named = named(vec![(Upstream::Pricing, mark("last-known-good", Some(3)))]).await;
+        assert_eq!(named.unwrap(), "pricing=last-known-good;age=3");
     }
 }

@@ -42,7 +42,7 @@ struct View {
     run: Duration,
     /// Pages per second, bare and buttressed.
     rates: [Tally; 2],
-    upstreams: [(Upstream, String, CircuitState); 5],
+    upstreams: [(Upstream, String, CircuitState); 6],
 }
 
 impl Live {

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     client::{PlainClient, plain_client},
-    measure::{Answer, Meter, Outcome},
+    measure::Meter,
     page::Page,
 };
 
@@ -29,7 +29,7 @@ const QUERIES: [&str; 6] = ["tea", "green-tea", "teapot", "cups", "honey", "bisc
 pub(crate) struct Arrival {
     pub(crate) at: Duration,
     user: u32,
-    product: u32,
+    pub(crate) product: u32,
     query: &'static str,
 }
 
@@ -51,6 +51,20 @@ pub(crate) fn schedule(seed: u64, per_second: f64, run: Duration) -> Vec<Arrival
             product: rng.random_range(1..=PRODUCTS),
             query: QUERIES[rng.random_range(0..QUERIES.len())],
         });
+    }
+}
+
+impl Arrival {
+    fn product_name(&self) -> String {
+        format!("product-{}", self.product)
+    }
+}
+
+#[cfg(test)]
+impl Arrival {
+    /// Somebody looks at this product.
+    pub(crate) fn at(at: Duration, product: u32) -> Self {
+        Self { at, user: 1, product, query: QUERIES[0] }
     }
 }
 
@@ -77,15 +91,11 @@ pub(crate) async fn drive(
         for (Target { address, meter }, client) in targets.clone() {
             let arrival = arrival.clone();
             visits.spawn(async move {
-                let outcome = match visit(&client, address, &arrival).await {
-                    Ok(page) if page.is_full() => Outcome::Full,
-                    Ok(_) => Outcome::Degraded,
-                    Err(_) => Outcome::Failed,
-                };
+                let product = arrival.product_name();
+                let page = visit(&client, address, &product, &arrival).await.ok();
                 // From when it was due, not from when it was sent: a generator that is late
                 // must not make the gateway look fast.
-                let answer = Answer { outcome, latency: due.elapsed() };
-                meter.answered(number, answer);
+                meter.answered(number, &product, due.elapsed(), page.as_ref());
             });
         }
     }
@@ -97,10 +107,11 @@ pub(crate) async fn drive(
 async fn visit(
     client: &PlainClient,
     gateway: SocketAddr,
+    product: &str,
     arrival: &Arrival,
 ) -> Result<Page, BoxError> {
-    let Arrival { user, product, query, .. } = arrival;
-    let request = Request::get(format!("http://{gateway}/?product=product-{product}&q={query}"))
+    let Arrival { user, query, .. } = arrival;
+    let request = Request::get(format!("http://{gateway}/?product={product}&q={query}"))
         .header(AUTHORIZATION, format!("Bearer user-{user}"))
         .body(Empty::new())?;
     let response = client.request(request).await?;

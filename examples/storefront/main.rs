@@ -1,4 +1,4 @@
-//! A storefront under fire: the same page, from the same five failing upstreams, with the
+//! A storefront under fire: the same page, from the same failing upstreams, with the
 //! Buttress layers and without.
 //!
 //! ```text
@@ -9,7 +9,10 @@
 //! a timeout of 10 s and three immediate tries, the *buttressed* one the recommended stack around
 //! each client. An open-loop load drives both with one schedule, while one upstream hangs, one
 //! answers 503 to most requests, one turns slow and one refuses connections; then all recover.
-//! What is reported is measured from that traffic.
+//! A sixth upstream stands in for the one that hangs, and hangs itself for a while. What is
+//! reported is measured from that traffic.
+//!
+//! With `--pricing-down` the pricing is gone from the first quarter of the run to its end.
 
 mod client;
 mod figures;
@@ -18,8 +21,10 @@ mod live;
 mod load;
 mod measure;
 mod page;
+mod parts;
 #[path = "../percent.rs"]
 mod percent;
+mod priced;
 mod report;
 mod server;
 mod shop;
@@ -42,12 +47,15 @@ use crate::{
     gateway::{Gateway, bare::Bare, buttressed::Buttressed},
     live::Live,
     measure::Meter,
+    percent::percent,
+    priced::looked_at_before,
     report::Report,
-    timeline::Timeline,
+    shop::Upstream,
+    timeline::{Scenario, Timeline},
     upstream::Upstreams,
 };
 
-/// What the buttressed gateway must answer within a second.
+/// What the buttressed gateway must answer within a second, and with a price while pricing is down.
 const GOAL: f64 = 0.99;
 
 /// A storefront under fire, with the Buttress layers and without.
@@ -62,6 +70,9 @@ struct Args {
     /// Decides when visitors come, what they want, and which answers fail.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Let pricing be down from the first quarter of the run to its end.
+    #[arg(long)]
+    pricing_down: bool,
     /// Print the figures as one JSON object, and nothing else, on standard output.
     #[arg(long)]
     json: bool,
@@ -82,11 +93,13 @@ fn at_least<const LEAST: u32>(text: &str) -> Result<f64, String> {
 async fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args).await {
-        Ok(report) if report.buttressed.answered_within_1s >= GOAL => ExitCode::SUCCESS,
-        Ok(_) => {
-            eprintln!("the buttressed gateway answered less than 99 % within 1 s");
-            ExitCode::FAILURE
-        }
+        Ok(report) => match broken(&report) {
+            None => ExitCode::SUCCESS,
+            Some(promise) => {
+                eprintln!("{promise}");
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)
@@ -94,10 +107,27 @@ async fn main() -> ExitCode {
     }
 }
 
+/// What the buttressed gateway did not keep of its promises.
+fn broken(report: &Report) -> Option<String> {
+    let Report { scenario, buttressed, looked_at_before, .. } = report;
+    if buttressed.answered_within_1s < GOAL {
+        return Some("the buttressed gateway answered less than 99 % within 1 s".into());
+    }
+    let down = *scenario == Scenario::PricingDown;
+    (down && buttressed.priced.while_pricing_failed < GOAL).then(|| {
+        let known = percent(*looked_at_before);
+        format!(
+            "less than 99 % of the buttressed pages had a price while pricing was down; {known} were \
+             of products that somebody had looked at before"
+        )
+    })
+}
+
 async fn run(args: &Args) -> Result<Report, BoxError> {
     let run = Duration::from_secs_f64(args.seconds);
     let schedule = load::schedule(args.seed, args.rps, run);
-    let timeline = Timeline::over(run);
+    let scenario = if args.pricing_down { Scenario::PricingDown } else { Scenario::Usual };
+    let timeline = Timeline::of(scenario, run);
     raise_file_limit(args.rps);
 
     let mut upstreams = Upstreams::start(args.seed).await?;
@@ -129,11 +159,13 @@ async fn run(args: &Args) -> Result<Report, BoxError> {
 
     let figures = |meter: &Meter| Figures::of(meter, &schedule, &timeline, moments);
     let report = Report {
+        scenario,
         seed: args.seed,
         seconds: args.seconds,
         rps: args.rps,
         requests: schedule.len(),
         faults: Report::faults_of(&timeline),
+        looked_at_before: looked_at_before(&schedule, timeline.window(Upstream::Pricing)),
         bare: figures(&bare.meter),
         buttressed: figures(&buttressed.meter),
     };

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::shop::Upstream;
+use crate::{page::Page, parts::Parts, shop::Upstream};
 
 /// A call that ends without the real answer within this time ended fast: nobody was waited for.
 const FAST: Duration = Duration::from_millis(10);
@@ -30,6 +30,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
+    /// Whether the page says what the product costs that was asked for.
+    pub(crate) priced: bool,
     /// From the moment at which the request was due to the end of the answer.
     pub(crate) latency: Duration,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Meter {
     sent: AtomicU64,
     /// The calls until the first fault began, and those until the last one was over.
     marks: Mutex<[Calls; 2]>,
-    faults: [Mutex<FirstFast>; 5],
+    faults: [Mutex<FirstFast>; 6],
     pages: Mutex<Pages>,
 }
 
@@ -65,6 +67,7 @@ struct Pages {
     /// By the number of the request; none as long as there is no answer.
     answers: Vec<Option<Answer>>,
     tally: Tally,
+    parts: Parts,
 }
 
 /// How soon after the beginning of a fault a call failed fast.
@@ -82,7 +85,11 @@ impl Meter {
             sent: AtomicU64::new(0),
             marks: Mutex::default(),
             faults: Default::default(),
-            pages: Mutex::new(Pages { answers: vec![None; pages], tally: Tally::default() }),
+            pages: Mutex::new(Pages {
+                answers: vec![None; pages],
+                tally: Tally::default(),
+                parts: Parts::default(),
+            }),
         }
     }
 
@@ -135,9 +142,19 @@ impl Meter {
         lock(&self.faults[upstream as usize]).after
     }
 
-    /// The request of this number is answered.
-    pub(crate) fn answered(&self, request: usize, answer: Answer) {
+    /// The request of this number, for this product, is answered, with this page or with none.
+    pub(crate) fn answered(
+        &self,
+        request: usize,
+        product: &str,
+        latency: Duration,
+        page: Option<&Page>,
+    ) {
+        let answer = Answer::of(page, product, latency);
         let mut pages = lock(&self.pages);
+        if let Some(page) = page {
+            pages.parts.count(page);
+        }
         pages.answers[request] = Some(answer);
         match answer.outcome {
             Outcome::Full => pages.tally.full += 1,
@@ -151,8 +168,24 @@ impl Meter {
         lock(&self.pages).answers.clone()
     }
 
+    /// Who served the parts of all pages so far.
+    pub(crate) fn parts(&self) -> Parts {
+        lock(&self.pages).parts.clone()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         lock(&self.pages).tally
+    }
+}
+
+impl Answer {
+    fn of(page: Option<&Page>, product: &str, latency: Duration) -> Self {
+        let outcome = match page {
+            Some(page) if page.is_full() => Outcome::Full,
+            Some(_) => Outcome::Degraded,
+            None => Outcome::Failed,
+        };
+        Self { outcome, priced: page.is_some_and(|page| page.has_price_of(product)), latency }
     }
 }
 

@@ -4,17 +4,24 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{figures::Figures, percent::percent, timeline::Timeline};
+use crate::{
+    figures::Figures,
+    percent::percent,
+    timeline::{Scenario, Timeline},
+};
 
 /// Everything that one run shows.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    pub(crate) scenario: Scenario,
     pub(crate) seed: u64,
     pub(crate) seconds: f64,
     pub(crate) rps: f64,
     /// The pages that were asked of each gateway.
     pub(crate) requests: usize,
     pub(crate) faults: Vec<FaultFigures>,
+    /// The part of the pages due while pricing failed whose product was looked at before.
+    pub(crate) looked_at_before: f64,
     pub(crate) bare: Figures,
     pub(crate) buttressed: Figures,
 }
@@ -63,11 +70,22 @@ impl Report {
         row("latency, 99th percentile", &|f| format!("{:.1} ms", f.latency_ms.p99));
         row("latency, longest", &|f| format!("{:.1} ms", f.latency_ms.max));
         row("calls sent upstream per call wanted, faults", &|f| format!("{:.2}", f.amplification));
-        for (n, fault) in self.faults.iter().enumerate() {
-            let name = format!("fast failure after {} {}", fault.upstream, fault.fault);
+        for (n, first) in self.bare.first_fast_failures.iter().enumerate() {
+            let upstream = first.upstream;
+            let fault = self.faults.iter().find(|fault| fault.upstream == upstream);
+            let fault = fault.map_or("", |fault| &fault.fault);
+            let name = format!("fast failure after {upstream} {fault}");
             row(&name, &|f| never(f.first_fast_failures[n].after_s));
         }
-        row("full pages again after recovery", &|f| never(f.full_pages_again_s));
+        if self.scenario == Scenario::Usual {
+            row("full pages again after recovery", &|f| never(f.full_pages_again_s));
+        }
+        row("pages with a price", &|f| f.priced.pages.to_string());
+        row("pages with a price while pricing fails", &|f| percent(f.priced.while_pricing_failed));
+        table.push_str("\nwho served the parts of the buttressed pages\n");
+        for (upstream, served) in self.buttressed.parts.each() {
+            writeln!(table, "{upstream:<17} {served}").expect("a string takes it");
+        }
         let title = format!(
             "{} pages of each gateway in {} s, seed {}",
             self.requests, self.seconds, self.seed

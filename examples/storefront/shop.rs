@@ -1,11 +1,14 @@
-//! What the storefront is made of: the five upstreams, and what a visitor wants of each.
+//! What the storefront is made of: the upstreams, and what a visitor wants of each.
 
 use std::fmt;
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
-/// A service that the page is composed from.
+/// The region in which the gateways stand, and most of their visitors.
+const REGION: &str = "north";
+
+/// A service that the page is composed from, or that stands in for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upstream {
     Recommendations,
@@ -13,11 +16,23 @@ pub(crate) enum Upstream {
     Profile,
     Pricing,
     Images,
+    /// Recommends the same to everybody of a region; asked when nobody knows better.
+    Regional,
 }
 
 impl Upstream {
-    pub(crate) const ALL: [Self; 5] =
+    /// Those that the page is composed from.
+    pub(crate) const PARTS: [Self; 5] =
         [Self::Recommendations, Self::Search, Self::Profile, Self::Pricing, Self::Images];
+
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Recommendations,
+        Self::Search,
+        Self::Profile,
+        Self::Pricing,
+        Self::Images,
+        Self::Regional,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -26,6 +41,7 @@ impl Upstream {
             Self::Profile => "profile",
             Self::Pricing => "pricing",
             Self::Images => "images",
+            Self::Regional => "regional",
         }
     }
 
@@ -39,6 +55,7 @@ impl Upstream {
             Self::Profile => json!({ "name": subject, "points": 120, "address": "1 Harbour Lane" }),
             Self::Pricing => json!({ "product": subject, "cents": 100 + 7 * subject.len() }),
             Self::Images => json!({ "high_resolution": format!("/images/{subject}@2x.webp") }),
+            Self::Regional => json!({ "region": subject, "liked": ["rain-coat", "teapot"] }),
         }
     }
 }
@@ -50,7 +67,7 @@ impl fmt::Display for Upstream {
 }
 
 /// One visit: who looks at which product, and searches for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Visit {
     /// The visitor's token, passed on to the upstreams as it came.
     pub(crate) token: Option<HeaderValue>,
@@ -65,6 +82,7 @@ impl Visit {
             Upstream::Recommendations | Upstream::Profile => user(self.token.as_ref()),
             Upstream::Search => &self.query,
             Upstream::Pricing | Upstream::Images => &self.product,
+            Upstream::Regional => REGION,
         }
     }
 }

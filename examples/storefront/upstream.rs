@@ -17,7 +17,7 @@ use crate::{
     timeline::{Change, Fault, Timeline},
 };
 
-/// The five upstreams.
+/// The upstreams.
 pub(crate) struct Upstreams(Vec<Running>);
 
 /// When a timeline was over.
@@ -41,7 +41,7 @@ impl Upstreams {
         Ok(Self(running))
     }
 
-    pub(crate) fn addresses(&self) -> [SocketAddr; 5] {
+    pub(crate) fn addresses(&self) -> [SocketAddr; 6] {
         Upstream::ALL.map(|upstream| self.0[upstream as usize].server.address())
     }
 
@@ -63,12 +63,17 @@ impl Upstreams {
                     meter.fault_began(upstream, Instant::now());
                 }
             }
-            self.0[upstream as usize].set(fault).await?;
+            self.set(upstream, fault).await?;
         }
         for meter in meters {
             meter.faults_are_over();
         }
         Ok(Played { recovered: start.elapsed() })
+    }
+
+    /// Lets an upstream fail in this way from now on, or be well again.
+    pub(crate) async fn set(&mut self, upstream: Upstream, fault: Option<Fault>) -> io::Result<()> {
+        self.0[upstream as usize].set(fault).await
     }
 
     pub(crate) async fn shut_down(self) {
@@ -89,7 +94,6 @@ impl Running {
         Ok(Self { server: Server::start(router).await?, faults })
     }
 
-    /// Fails in this way from now on, or is well again.
     async fn set(&mut self, fault: Option<Fault>) -> io::Result<()> {
         self.faults.set(injected(fault).map_err(io::Error::other)?);
         match fault {

@@ -30,10 +30,10 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) fn new(addresses: [SocketAddr; 5], meter: &Arc<Meter>) -> Self {
+    pub(crate) fn new(addresses: [SocketAddr; 6], meter: &Arc<Meter>) -> Self {
         let client =
             |(upstream, address)| CountingClient::new(upstream, address, Arc::clone(meter));
-        Self { clients: Upstream::ALL.into_iter().zip(addresses).map(client).collect() }
+        Self { clients: Upstream::PARTS.into_iter().zip(addresses).map(client).collect() }
     }
 }
 

@@ -1,36 +1,37 @@
 //! The buttressed gateway: the recommended stack around the client of each upstream, and the
 //! server's part of it around the router.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod fallback;
+mod regional;
+mod trending;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::HttpBody,
-    http::{HeaderValue, Response, StatusCode, Uri},
+    http::{Response, StatusCode},
 };
-use buttress::{fallback::Failure, http::DEGRADED_HEADER, prelude::*};
+use buttress::{core::Degraded, prelude::*};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use serde_json::{Value, json};
+use http_body_util::BodyExt;
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     client::{Ask, CountingClient},
     gateway::Fetch,
     measure::Meter,
-    page::Part,
-    shop::{self, Upstream, Visit},
+    page::{Mark, Part},
+    shop::{Upstream, Visit},
 };
+
+use fallback::StandIns;
+use trending::Trending;
 
 /// A page is wanted within a second; this leaves some of it for the way to the visitor.
 const PAGE: Duration = Duration::from_millis(900);
 /// What of that an upstream may take with all its attempts, so that its fallback has its turn.
-const OVERALL: Duration = Duration::from_millis(800);
+const OVERALL: Duration = Duration::from_millis(700);
 /// Healthy upstreams answer in a few milliseconds. One attempt of this length may be lost, and
 /// there is still time for two more.
 const ATTEMPT: Duration = Duration::from_millis(250);
@@ -50,7 +51,8 @@ const OPEN_PART_OF_RUN: u32 = 20;
 #[derive(Clone)]
 pub(crate) struct Buttressed {
     stacks: Arc<[Stack]>,
-    prices: Prices,
+    regional: BreakerHandle,
+    trending: Trending,
 }
 
 struct Stack {
@@ -62,31 +64,33 @@ struct Stack {
 /// An answer, read to its end.
 struct Answer {
     content: Bytes,
-    degraded: Option<String>,
+    degraded: Option<Mark>,
 }
 
 impl Buttressed {
     /// `run` is the length of the run.
     pub(crate) fn new(
-        addresses: [SocketAddr; 5],
+        addresses: [SocketAddr; 6],
         meter: &Arc<Meter>,
         run: Duration,
-    ) -> Result<Self, ConfigError> {
-        let prices = Prices::default();
-        let stacks: Result<_, _> = Upstream::ALL
+    ) -> Result<Self, BoxError> {
+        let open_for = run / OPEN_PART_OF_RUN;
+        let client = |upstream: Upstream| {
+            CountingClient::new(upstream, addresses[upstream as usize], Arc::clone(meter))
+        };
+        let (regional, breaker) = regional::service(&client(Upstream::Regional), open_for)?;
+        let trending = Trending::default();
+        let stand_ins = StandIns::new(regional, trending.clone())?;
+        let stacks: Result<_, _> = Upstream::PARTS
             .into_iter()
-            .zip(addresses)
-            .map(|(upstream, address)| {
-                let client = CountingClient::new(upstream, address, Arc::clone(meter));
-                stack(client, &prices, run / OPEN_PART_OF_RUN)
-            })
+            .map(|upstream| stack(client(upstream), &stand_ins, open_for))
             .collect();
-        Ok(Self { stacks: stacks?, prices })
+        Ok(Self { stacks: stacks?, regional: breaker, trending })
     }
 
-    /// The circuit breakers, to look at.
+    /// The circuit breakers of all upstreams, to look at.
     pub(crate) fn breakers(&self) -> Vec<BreakerHandle> {
-        self.stacks.iter().map(|stack| stack.breaker.clone()).collect()
+        self.stacks.iter().map(|stack| &stack.breaker).chain([&self.regional]).cloned().collect()
     }
 
     /// Puts the server's part of the stack around the router.
@@ -104,11 +108,11 @@ impl Buttressed {
 impl Fetch for Buttressed {
     async fn fetch(&self, upstream: Upstream, visit: &Visit) -> Result<Part, BoxError> {
         let Stack { client, service, .. } = &self.stacks[upstream as usize];
+        if upstream == Upstream::Recommendations {
+            self.trending.looked_at(&visit.product);
+        }
         let request = client.request(visit)?;
         let Answer { content, degraded } = service.clone().oneshot(request).await?;
-        if upstream == Upstream::Pricing && degraded.is_none() {
-            self.prices.learn(visit.subject(upstream), &content);
-        }
         Part::new(&content, degraded)
     }
 }
@@ -116,7 +120,7 @@ impl Fetch for Buttressed {
 /// The recommended stack around the client of one upstream.
 fn stack(
     client: CountingClient,
-    prices: &Prices,
+    stand_ins: &StandIns,
     open_for: Duration,
 ) -> Result<Stack, ConfigError> {
     let http = Http::new();
@@ -133,7 +137,7 @@ fn stack(
     let bulkhead = BulkheadLayer::builder().max_concurrent(AT_ONCE);
     let service = ServiceBuilder::new()
         .and_then(read)
-        .layer(fallback(upstream, prices)?)
+        .layer(stand_ins.of(upstream)?)
         .layer(limit(OVERALL)?)
         .layer(retry.name(name).protocol(http).build()?)
         .layer(breaker)
@@ -152,82 +156,7 @@ where
     if head.status != StatusCode::OK {
         return Err(format!("an upstream answered {}", head.status).into());
     }
-    let degraded = head
-        .headers
-        .get(DEGRADED_HEADER)
-        .map(|tier| String::from_utf8_lossy(tier.as_bytes()).into_owned());
+    let degraded = head.extensions.get::<Degraded>().map(Mark::from);
     let content = body.collect().await.map_err(Into::into)?.to_bytes();
     Ok(Answer { content, degraded })
-}
-
-/// What a fallback needs to know of a request.
-struct Kept {
-    uri: Uri,
-    token: Option<HeaderValue>,
-}
-
-impl Kept {
-    fn of(request: &Ask) -> Self {
-        Self { uri: request.uri().clone(), token: shop::token(request.headers()) }
-    }
-
-    fn subject(&self) -> &str {
-        self.uri.path().trim_start_matches('/')
-    }
-}
-
-type Degraded = Response<Full<Bytes>>;
-type Fallback = FallbackLayer<Kept, Degraded, Http, fn(&Ask) -> Kept>;
-
-/// The degraded answers of each upstream.
-fn fallback(upstream: Upstream, prices: &Prices) -> Result<Fallback, ConfigError> {
-    let builder = FallbackLayer::builder()
-        .name(upstream.name())
-        .protocol(Http::new())
-        .keep(Kept::of as fn(&Ask) -> Kept);
-    let builder = match upstream {
-        Upstream::Recommendations => {
-            builder.value("trending", |_, _| answer(&json!({ "trending": ["mug", "jug"] })))
-        }
-        Upstream::Search => {
-            builder.value("categories", |_, _| answer(&json!({ "categories": ["tea", "pots"] })))
-        }
-        Upstream::Profile => builder.value("from-token", |kept: &Kept, _: &Failure<'_>| {
-            answer(&json!({ "name": shop::user(kept.token.as_ref()) }))
-        }),
-        Upstream::Pricing => {
-            let prices = prices.clone();
-            let last_known = move |kept: &Kept, _: &Failure<'_>| {
-                let price = prices.last_known(kept.subject());
-                async move { price.ok_or_else(|| "it was never known".into()) }
-            };
-            // For a product that nobody has looked at before.
-            let on_request = |_: &Kept, _: &Failure<'_>| answer(&json!({ "on_request": true }));
-            builder.respond_with("last-known", last_known).value("on-request", on_request)
-        }
-        Upstream::Images => {
-            builder.value("placeholder", |_, _| answer(&json!({ "placeholder": "/grey.svg" })))
-        }
-    };
-    builder.build()
-}
-
-fn answer(content: &Value) -> Degraded {
-    Response::new(Full::from(content.to_string()))
-}
-
-/// The last price seen of each product. As many as there are products.
-#[derive(Clone, Default)]
-struct Prices(Arc<Mutex<HashMap<String, Bytes>>>);
-
-impl Prices {
-    fn learn(&self, product: &str, price: &Bytes) {
-        let mut prices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        prices.insert(product.to_owned(), price.clone());
-    }
-
-    fn last_known(&self, product: &str) -> Option<Degraded> {
-        let prices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        prices.get(product).map(|price| Response::new(Full::new(price.clone())))
-    }
 }
