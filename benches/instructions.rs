@@ -11,7 +11,12 @@ mod adds;
 
 use std::{future::poll_fn, hint::black_box};
 
-use buttress::{breaker::Breaker, bulkhead::Bulkhead, prelude::*};
+use buttress::{
+    breaker::Breaker,
+    bulkhead::Bulkhead,
+    fallback::{Failure, Fallback},
+    prelude::*,
+};
 use futures_util::FutureExt;
 use gungraun::{
     Callgrind, Dhat, DhatMetric, EventKind, LibraryBenchmarkConfig, library_benchmark,
@@ -62,12 +67,18 @@ fn bulkhead_full() -> &'static mut Bulkhead<Adds> {
     warm(service)
 }
 
+fn fallback_passes() -> &'static mut Fallback<Adds, (), u64> {
+    let zero = |_: &(), _: &Failure<'_>| 0;
+    warm(FallbackLayer::builder().value("zero", zero).build().expect("valid").layer(Adds))
+}
+
 #[library_benchmark]
 #[bench::bare(bare())]
 #[bench::breaker_closed(breaker_closed())]
 #[bench::breaker_open(breaker_open())]
 #[bench::bulkhead_admitted(bulkhead_admitted())]
 #[bench::bulkhead_full(bulkhead_full())]
+#[bench::fallback_passes(fallback_passes())]
 fn call<S: Service<u64, Response = u64>>(service: &'static mut S) -> Option<u64> {
     one(service, black_box(1))
 }
