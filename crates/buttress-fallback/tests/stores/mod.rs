@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test needs all of them")]
 
+pub(crate) mod texts;
+
 use std::{
     cell::Cell,
     collections::HashMap,
