@@ -4,14 +4,14 @@ use std::{
     convert::Infallible,
     future::{Ready, pending, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, Plain, Rejection, RejectionKind};
+use buttress_core::{BoxError, Deadline, Event, EventKind, Plain, Rejection, RejectionKind};
 use buttress_fallback::{Failure, FallbackLayer, Whole};
 use buttress_http::Http;
 use buttress_testkit::{
@@ -326,11 +326,11 @@ async fn a_place_of_a_tier_that_is_cut_is_free_when_the_next_begins() {
 
 #[tokio::test]
 async fn a_tier_above_its_bound_says_so_by_its_type() {
-    let seen: Arc<std::sync::Mutex<Vec<RejectionKind>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<RejectionKind>>> = Arc::default();
     let kinds = Arc::clone(&seen);
     let observed = FallbackLayer::builder()
-        .observer(move |event: &buttress_core::Event<'_>| {
-            if let buttress_core::EventKind::TierFailed { cause, .. } = event.kind {
+        .observer(move |event: &Event<'_>| {
+            if let EventKind::TierFailed { cause, .. } = event.kind {
                 let rejection = Rejection::find(cause).expect("one of ours");
                 kinds.lock().unwrap().push(rejection.kind().clone());
             }
@@ -374,4 +374,40 @@ fn bounds_that_make_no_sense_are_config_errors() {
     let before = FallbackLayer::<(), u32>::builder().tier_max_concurrent(1).value("c", |_, _| 1);
     assert!(error(before).starts_with("`tier_max_concurrent` is said before any tier"));
     tier().tier_within(Duration::MAX).tier_max_concurrent(1_000_000).build().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_tier_is_full_does_not_hide_that_it_fails() {
+    let heard: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let observed = Arc::clone(&heard);
+    let layer = FallbackLayer::builder()
+        .keep(|n: &u32| *n)
+        .observer(move |event: &Event<'_>| {
+            if let EventKind::TierFailed { cause, again, .. } = event.kind {
+                let is_full = Rejection::find(cause).is_some();
+                let what = if is_full { "full".to_owned() } else { cause.to_string() };
+                observed.lock().unwrap().push((what, again));
+            }
+        })
+        .respond_with("narrow", |n: &u32, _: &Failure<'_>| {
+            let n = *n;
+            async move { if n == 0 { pending().await } else { Err::<u32, _>("broken".into()) } }
+        })
+        .tier_max_concurrent(1)
+        .build()
+        .unwrap();
+    let service = layer.layer(failing());
+    let mut first = task::spawn(service.clone().oneshot(0));
+    assert_pending!(first.poll());
+    for _ in 0..2 {
+        service.clone().oneshot(1).await.unwrap_err();
+    }
+    drop(first);
+    for _ in 0..2 {
+        service.clone().oneshot(1).await.unwrap_err();
+    }
+    let say = |what: &str, again| (what.to_owned(), again);
+    let expected =
+        [say("full", false), say("full", true), say("broken", false), say("broken", true)];
+    assert_eq!(*heard.lock().unwrap(), expected);
 }

@@ -10,7 +10,7 @@ use std::{
 use buttress_core::{BoxError, Degraded, Rejection, RejectionKind, Trip};
 use buttress_fallback::{FallbackLayer, LastKnownGood};
 use buttress_http::{DEGRADED_HEADER, Http};
-use buttress_testkit::{BodyStep, ScriptedBody};
+use buttress_testkit::{BodyStep, Recorder, ScriptedBody};
 use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -237,5 +237,31 @@ async fn what_was_remembered_says_what_it_stands_in_for() {
         let cause = degraded.cause.as_ref().map(ToString::to_string);
         assert_eq!(cause.is_none(), path == "/fails", "{cause:?}");
         assert_eq!(text(response).await, "fresh");
+    }
+}
+
+#[tokio::test]
+async fn another_service_that_says_so_under_grpc_is_quoted() {
+    for (code, cause) in [("14", Some("it answered gRPC status \"14\"")), ("0", None), ("5", None)]
+    {
+        let recorder = Recorder::new();
+        let other = service_fn(move |()| {
+            let head = Response::builder().header("content-type", "application/grpc");
+            let response = head.header("grpc-status", code).body(Full::<Bytes>::default());
+            ready(Ok::<_, BoxError>(response.unwrap()))
+        });
+        let layer = FallbackLayer::builder()
+            .protocol(Http::new())
+            .observer(recorder.clone())
+            .service("other", other)
+            .build()
+            .unwrap();
+        let service =
+            layer.layer(service_fn(async |_: Request<()>| Ok::<_, BoxError>(of_status(500, ""))));
+        let response = service.oneshot(get("/a")).await.unwrap();
+        assert_eq!(mark(&response).is_none(), cause.is_some(), "{code}");
+        let said = cause.map(|cause| format!("fallback fallback: tier other failed: {cause}"));
+        let served = "fallback fallback: served by other".to_owned();
+        assert_eq!(recorder.take()[1], said.unwrap_or(served));
     }
 }
