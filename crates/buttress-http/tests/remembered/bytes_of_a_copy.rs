@@ -50,6 +50,38 @@ async fn the_copy_stands_after_what_the_recording_began_with() {
     assert_eq!(copy, b"start\x01\x00\xc8\0\0\0\0\0\0\0\0");
 }
 
+/// Whoever can write to a store can make one of these by hand.
+#[test]
+fn what_no_response_is_copied_with_is_not_read() {
+    let copy = |status: u16, name: &str, trailing: bool| {
+        let value = [&1_u32.to_be_bytes()[..], b"1"].concat();
+        let length = u16::try_from(name.len()).unwrap().to_be_bytes();
+        let field = [&length[..], name.as_bytes(), &value].concat();
+        let size = u32::try_from(field.len()).unwrap().to_be_bytes();
+        let sizes = if trailing { [[0; 4], size] } else { [size, [0; 4]] };
+        let head = [&b"\x01"[..], &status.to_be_bytes()].concat();
+        // There is no body between the two places of a field.
+        recall([&head[..], &field, &sizes.concat()].concat().into()).is_ok()
+    };
+    for trailing in [false, true] {
+        assert!(copy(200, "etag", trailing) && copy(299, "etag", trailing));
+        for status in [0, 99, 100, 101, 199, 300, 304, 404, 503, 999, 1000] {
+            assert!(!copy(status, "etag", trailing), "{status}");
+        }
+        for name in [
+            "connection",
+            "keep-alive",
+            "proxy-authenticate",
+            "transfer-encoding",
+            "upgrade",
+            "set-cookie",
+            "age",
+        ] {
+            assert!(!copy(200, name, trailing), "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn other_versions_and_what_is_cut_short_are_not_read() {
     let good = good_copy().await;
