@@ -110,8 +110,8 @@ impl<P, K> BreakerLayerBuilder<P, K> {
 
     /// Believes the dependency that it will be away for so long, but no longer. Default: 5 minutes.
     ///
-    /// If the failure that opens the circuit carries a hint in its head, as a 503 does in
-    /// `Retry-After`, the circuit is open for that long, whatever the open time is; with [jitter](Self::open_jitter)
+    /// If the failure that opens the circuit carries a hint, as a 503 does in `Retry-After` and gRPC in
+    /// its trailers, the circuit is open for that long, whatever the open time is; with [jitter](Self::open_jitter)
     /// somewhat longer.
     pub fn hint_limit(mut self, limit: Duration) -> Self {
         self.settings.open_time.hint_limit = limit;
@@ -195,17 +195,10 @@ impl<P, K> BreakerLayerBuilder<P, K> {
         self
     }
 
-    /// Judges and follows responses by this protocol. Default: [`Plain`].
-    pub fn protocol<Q>(self, protocol: Q) -> BreakerLayerBuilder<Q, K> {
-        let Self { settings, reporter, protocol: _, keyed } = self;
-        BreakerLayerBuilder { settings, reporter, protocol, keyed }
-    }
-
     /// Judges results by this classifier, often a closure, in place of the protocol's. Default:
     /// as the protocol judges.
     ///
-    /// Only its outcome and its hint count here. A [protocol](Self::protocol) that is set later
-    /// replaces it.
+    /// Only its outcome and its hint count here. Said after [`protocol`](BreakerLayerBuilder::protocol).
     pub fn classify<C>(self, classifier: C) -> BreakerLayerBuilder<Classified<P, C>, K> {
         let Self { settings, reporter, protocol, keyed } = self;
         let protocol = Classified::new(protocol, classifier);
@@ -222,6 +215,15 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.reporter.set_observer(observer);
         self
+    }
+}
+
+impl<K> BreakerLayerBuilder<Plain, K> {
+    /// Judges and follows responses by this protocol. Said at most once, before
+    /// [`classify`](Self::classify). Default: [`Plain`].
+    pub fn protocol<Q>(self, protocol: Q) -> BreakerLayerBuilder<Q, K> {
+        let Self { settings, reporter, protocol: Plain, keyed } = self;
+        BreakerLayerBuilder { settings, reporter, protocol, keyed }
     }
 }
 

@@ -22,15 +22,24 @@ pub struct ResponseFuture<S: Service<Req>, Req, P> {
     // Dropped before the admission: once the circuit has the outcome, the call is gone.
     #[pin]
     call: Option<ReadyCall<S, Req>>,
-    leave: Leave,
+    leave: Leave<S, Req>,
     protocol: P,
 }
 
 /// What allows the call, or why it was not made.
-enum Leave {
+enum Leave<S: Service<Req>, Req> {
     Admitted(Admission),
-    Refused(BoxError),
+    Other(Other<S, Req>),
     Done,
+}
+
+/// What there is in place of a call that was admitted.
+pub(crate) enum Other<S: Service<Req>, Req> {
+    Refused(BoxError),
+    /// A call that nobody was asked for, as the layer is switched off.
+    // Boxed, and not where calls are that were admitted: were those to be told from it, each would take
+    // a third longer.
+    Unasked(Pin<Box<ReadyCall<S, Req>>>),
 }
 
 impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
@@ -40,8 +49,8 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
     }
 
     #[cold]
-    pub(crate) fn refused(error: BoxError, protocol: P) -> Self {
-        Self { call: None, leave: Leave::Refused(error), protocol }
+    pub(crate) fn other(other: Other<S, Req>, protocol: P) -> Self {
+        Self { call: None, leave: Leave::Other(other), protocol }
     }
 }
 
@@ -59,7 +68,7 @@ where
         let (Some(call), Leave::Admitted(admission)) =
             (this.call.as_mut().as_pin_mut(), &mut *this.leave)
         else {
-            return Poll::Ready(Err(this.leave.refusal()));
+            return this.leave.poll_unadmitted(this.protocol, cx);
         };
         let answer = ready!(admission.watch(Outcome::Failure, || call.poll(cx)));
         // What a classifier that panics has to say, nobody knows.
@@ -80,12 +89,20 @@ where
         if let Some(verdict) = verdict {
             admission.settle(verdict);
         }
-        let follower = BreakerFollower::new(this.leave.take());
-        Poll::Ready(answer.map(|response| this.protocol.follow(response, follower)))
+        let admission = this.leave.take();
+        Poll::Ready(answer.map(|response| {
+            let timed = admission.as_ref().is_some_and(Admission::is_timed);
+            let time = match timed {
+                true if this.protocol.timed_to_head(&response) => Time::ToHead,
+                true => Time::ToEnd,
+                false => Time::Any,
+            };
+            this.protocol.follow(response, BreakerFollower::new(admission, time))
+        }))
     }
 }
 
-impl Leave {
+impl<S: Service<Req>, Req> Leave<S, Req> {
     /// The admission, if it is still to be settled.
     #[inline]
     fn take(&mut self) -> Option<Admission> {
@@ -98,15 +115,31 @@ impl Leave {
         }
         match mem::replace(self, Self::Done) {
             Self::Admitted(admission) => Some(admission),
-            Self::Refused(_) | Self::Done => None,
+            Self::Other(_) | Self::Done => None,
         }
     }
 
+    /// Polls the call that nobody was asked for; of any other there is a refusal.
     #[cold]
-    fn refusal(&mut self) -> BoxError {
+    #[inline(never)]
+    fn poll_unadmitted<P>(
+        &mut self,
+        protocol: &P,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<P::Response<BreakerFollower>, BoxError>>
+    where
+        S::Error: Into<BoxError>,
+        P: Follow<S::Response>,
+    {
+        if let Self::Other(Other::Unasked(call)) = self {
+            let answer = ready!(call.as_mut().poll(cx));
+            *self = Self::Done;
+            let follow = |response| protocol.follow(response, BreakerFollower::new(None));
+            return Poll::Ready(answer.map(follow).map_err(Into::into));
+        }
         match mem::replace(self, Self::Done) {
-            Self::Refused(error) => error,
-            Self::Admitted(_) | Self::Done => panic!("ResponseFuture polled after it completed"),
+            Self::Other(Other::Refused(error)) => Poll::Ready(Err(error)),
+            _ => panic!("ResponseFuture polled after it completed"),
         }
     }
 }
@@ -120,30 +153,49 @@ pub struct BreakerFollower {
     // None if the head has decided.
     admission: Option<Admission>,
     awaits: Awaits,
-    // Since when its reader has what he asked for, where it matters how long the call takes.
+    time: Time,
+    // Since when its reader has what he asked for, or all that is timed.
     idle_since: Option<Instant>,
+}
+
+/// How much of a response's time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    /// It does not matter.
+    Any,
+    /// None that comes after the head.
+    ToHead,
+    /// That in which its reader waits.
+    ToEnd,
 }
 
 impl BreakerFollower {
     #[inline]
-    fn new(admission: Option<Admission>) -> Self {
-        let mut follower = Self { admission, awaits: Awaits::Reader, idle_since: None };
-        follower.served();
-        follower
+    fn new(admission: Option<Admission>, time: Time) -> Self {
+        let idle_since = if time == Time::Any { None } else { Some(Instant::now()) };
+        Self { admission, awaits: Awaits::Reader, time, idle_since }
     }
 
     /// The reader has what he asked for: the time until he asks again is his.
     #[inline]
     fn served(&mut self) {
         self.awaits = Awaits::Reader;
-        if self.admission.as_ref().is_some_and(Admission::is_timed) {
+        if self.time == Time::ToEnd {
             self.idle_since = Some(Instant::now());
         }
     }
 
-    /// He has asked for more, or has left.
+    /// He has asked for more.
     #[inline]
     fn asked(&mut self) {
+        if self.time == Time::ToEnd {
+            self.discount();
+        }
+    }
+
+    /// What has gone by since he had it is not the dependency's time.
+    #[inline]
+    fn discount(&mut self) {
         if let (Some(since), Some(admission)) = (self.idle_since.take(), &mut self.admission) {
             admission.discount(since.elapsed());
         }
@@ -169,10 +221,10 @@ impl Follower for BreakerFollower {
 
     #[inline]
     fn ended(mut self, end: End<'_>) {
-        self.asked();
+        self.discount();
         if let Some(admission) = &mut self.admission {
             admission.settle(match end {
-                End::Complete(outcome) => outcome.into(),
+                End::Complete(judgement) => judgement.into(),
                 End::Failed(error) => Judgement::of_error(error).into(),
             });
         }
@@ -182,7 +234,7 @@ impl Follower for BreakerFollower {
 impl Drop for BreakerFollower {
     #[inline]
     fn drop(&mut self) {
-        self.asked();
+        self.discount();
         if let Some(admission) = self.admission.as_mut().filter(|admission| !admission.is_settled())
         {
             admission.abandon_response(self.awaits);

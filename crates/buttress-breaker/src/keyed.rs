@@ -125,19 +125,27 @@ impl<P, K, F> BreakerLayer<P, CircuitPerKey<K, F>> {
     pub fn handle(&self) -> KeyedBreakerHandle<K> {
         KeyedBreakerHandle { map: Arc::clone(&self.circuits.map) }
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call is judged or asked for its key, and `poll_ready` is always ready, also with
+    /// [`readiness`](BreakerLayerBuilder::readiness). Its [handle](Self::handle) knows no key but those
+    /// that an operator asks it [for](KeyedBreakerHandle::of), whose circuits no call belongs to. A call costs an allocation.
+    pub fn disabled(self) -> Self {
+        let CircuitPerKey { map, key } = self.circuits;
+        Self::off(CircuitPerKey { map: Arc::new(map.isolated()), key }, self.protocol)
+    }
 }
 
 impl<P: Clone, K, F: Clone> BreakerLayer<P, CircuitPerKey<K, F>> {
     /// A layer of the same settings, name and observer that knows no key yet.
     pub fn isolated(&self) -> Self {
         let CircuitPerKey { map, key } = &self.circuits;
-        let max_keys = map.circuits.max_keys();
-        let map = Map {
-            circuits: Keyed::new(max_keys).expect("as many as are kept here"),
-            settings: Arc::clone(&map.settings),
-            reporter: map.reporter.clone(),
-        };
-        let circuits = CircuitPerKey { map: Arc::new(map), key: key.clone() };
+        let circuits = CircuitPerKey { map: Arc::new(map.isolated()), key: key.clone() };
+        if self.is_off {
+            return Self::off(circuits, self.protocol.clone());
+        }
         let readiness = Readiness::new(circuits.map.settings.readiness, || None);
         Self::with(circuits, self.protocol.clone(), readiness)
     }
@@ -159,6 +167,18 @@ where
 }
 
 impl<K, F> Sealed for CircuitPerKey<K, F> {}
+
+impl<K> Map<K> {
+    /// One of the same settings that knows no key yet.
+    fn isolated(&self) -> Self {
+        let max_keys = self.circuits.max_keys();
+        Self {
+            circuits: Keyed::new(max_keys).expect("as many as are kept here"),
+            settings: Arc::clone(&self.settings),
+            reporter: self.reporter.clone(),
+        }
+    }
+}
 
 impl<K: Hash + Eq + Clone + Display> Map<K> {
     /// The circuit of this key; as an error one that there is no place to keep.

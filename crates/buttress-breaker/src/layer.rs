@@ -19,6 +19,7 @@ pub struct BreakerLayer<P = Plain, C = OneCircuit> {
     pub(crate) circuits: C,
     pub(crate) protocol: P,
     readiness: Readiness,
+    pub(crate) is_off: bool,
 }
 
 impl BreakerLayer {
@@ -41,7 +42,12 @@ impl Default for BreakerLayer {
 
 impl<P, C> BreakerLayer<P, C> {
     pub(crate) fn with(circuits: C, protocol: P, readiness: Readiness) -> Self {
-        Self { circuits, protocol, readiness }
+        Self { circuits, protocol, readiness, is_off: false }
+    }
+
+    /// Switched off, with circuits that no call belongs to.
+    pub(crate) fn off(circuits: C, protocol: P) -> Self {
+        Self { circuits, protocol, readiness: Readiness::default(), is_off: true }
     }
 }
 
@@ -57,14 +63,37 @@ impl<P> BreakerLayer<P> {
     pub fn handle(&self) -> BreakerHandle {
         self.circuits.handle()
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call is judged, and `poll_ready` is always ready, also with
+    /// [`readiness`](BreakerLayerBuilder::readiness). Its [handle](Self::handle) is that of a circuit of
+    /// its own, which no call belongs to: closed, with nothing counted. What an operator does to it is
+    /// seen by those who look, and by no call. A call costs an allocation.
+    pub fn disabled(self) -> Self {
+        let (settings, reporter) = self.settings();
+        Self::off_with(settings, reporter, self.protocol)
+    }
+
+    fn off_with(settings: Arc<Settings>, reporter: Reporter, protocol: P) -> Self {
+        Self::off(OneCircuit::new(Shared::new(settings, reporter)), protocol)
+    }
+
+    fn settings(&self) -> (Arc<Settings>, Reporter) {
+        let handle = self.circuits.handle();
+        let shared = handle.shared();
+        (Arc::clone(shared.settings()), shared.reporter().clone())
+    }
 }
 
 impl<P: Clone> BreakerLayer<P> {
     /// A layer of the same settings, name and observer with a circuit of its own, closed.
     pub fn isolated(&self) -> Self {
-        let handle = self.circuits.handle();
-        let shared = handle.shared();
-        let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
+        let (settings, reporter) = self.settings();
+        if self.is_off {
+            return Self::off_with(settings, reporter, self.protocol.clone());
+        }
         Self::of(settings, reporter, self.protocol.clone())
     }
 }
@@ -74,7 +103,7 @@ impl<S, P: Clone, C: Clone> Layer<S> for BreakerLayer<P, C> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (circuits, protocol) = (self.circuits.clone(), self.protocol.clone());
-        Breaker::new(inner, circuits, protocol, self.readiness.clone())
+        Breaker::new(inner, circuits, protocol, self.readiness.clone(), self.is_off)
     }
 }
 

@@ -165,3 +165,8 @@ pub use settings::Abandoned;
 pub use snapshot::Snapshot;
 pub use transitions::{Transition, Transitions};
 pub use window::Window;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

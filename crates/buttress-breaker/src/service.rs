@@ -9,7 +9,7 @@ use buttress_core::{BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
-    BreakerFollower, Circuits, OneCircuit, ResponseFuture, admission::Admission,
+    BreakerFollower, Circuits, OneCircuit, ResponseFuture, admission::Admission, future::Other,
     readiness::Readiness,
 };
 
@@ -20,11 +20,18 @@ pub struct Breaker<S, P = Plain, C = OneCircuit> {
     circuits: C,
     protocol: P,
     readiness: Readiness,
+    is_off: bool,
 }
 
 impl<S, P, C> Breaker<S, P, C> {
-    pub(crate) fn new(inner: S, circuits: C, protocol: P, readiness: Readiness) -> Self {
-        Self { inner, circuits, protocol, readiness }
+    pub(crate) fn new(
+        inner: S,
+        circuits: C,
+        protocol: P,
+        readiness: Readiness,
+        is_off: bool,
+    ) -> Self {
+        Self { inner, circuits, protocol, readiness, is_off }
     }
 
     /// The inner service.
@@ -63,13 +70,20 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        if self.is_off {
+            let call = Box::pin(ReadyCall::start(&mut self.inner, request));
+            return ResponseFuture::other(Other::Unasked(call), self.protocol.clone());
+        }
         let circuit = self.circuits.circuit(&request);
         let ticket = match circuit.shared().admit() {
             Ok(ticket) => ticket,
             Err(refused) => {
                 self.readiness.release(&mut self.inner);
                 let rejection = circuit.shared().reject(refused);
-                return ResponseFuture::refused(rejection.into(), self.protocol.clone());
+                return ResponseFuture::other(
+                    Other::Refused(rejection.into()),
+                    self.protocol.clone(),
+                );
             }
         };
         if let Some(error) = self.readiness.take_error() {
@@ -77,7 +91,7 @@ where
             let judge = || self.protocol.classify(Err(&error));
             let judgement = admission.watch(Outcome::Neutral, judge);
             admission.settle(judgement.into());
-            return ResponseFuture::refused(error, self.protocol.clone());
+            return ResponseFuture::other(Other::Refused(error), self.protocol.clone());
         }
         let inner = &mut self.inner;
         let start = || ReadyCall::start(inner, request);

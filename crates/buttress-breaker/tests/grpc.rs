@@ -1,14 +1,17 @@
 //! Under gRPC the breaker's verdict is open until the trailers have come.
 
+use std::{future::ready, time::Duration};
+
 use buttress_breaker::{Breaker, BreakerHandle, BreakerLayer};
-use buttress_core::{BoxError, CircuitState, Judgement};
-use buttress_http::Http;
+use buttress_core::{BoxError, CircuitState, Judgement, Rejection};
+use buttress_http::{Grpc, Http};
 use buttress_testkit::{
     BodyStep::{self, Data, Error, Trailers},
     Probe, Reply, ScriptedBody,
 };
-use http::{HeaderValue, Response, header::CONTENT_TYPE};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
+use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service};
 
 const CLOSED: CircuitState = CircuitState::Closed;
@@ -109,4 +112,24 @@ async fn a_classifier_of_heads_keeps_the_trailers() {
         response.into_body().collect().await.unwrap();
         assert_eq!(layer.handle().state(), state, "{code}");
     }
+}
+
+/// A server that says in its trailers when it will be back is believed as one that says it in a head.
+#[tokio::test(start_paused = true)]
+async fn a_pushback_in_the_trailers_is_the_open_time() {
+    let layer =
+        BreakerLayer::builder().consecutive_failures(1).protocol(Grpc::new()).build().unwrap();
+    let (probe, _handle) = Probe::new(|(): ()| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+        trailers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("7000"));
+        let body = Full::<Bytes>::from("message").with_trailers(ready(Some(Ok(trailers))));
+        let response = Response::builder().header(CONTENT_TYPE, "application/grpc");
+        Reply::Now(Ok(response.body(body).unwrap()))
+    });
+    let mut service = layer.layer(probe);
+    service.call(()).await.unwrap().into_body().collect().await.unwrap();
+    let refused = service.call(()).await.map(drop).unwrap_err();
+    let refused = Rejection::find(refused.as_ref()).unwrap();
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(7)));
 }

@@ -105,6 +105,32 @@ async fn under_http_a_call_lasts_as_long_as_its_body() {
     assert_eq!(handle.snapshot().why, Some(Trip::SlowCallRate { slow: 2, calls: 4 }));
 }
 
+/// A stream that stays open is not slow for that, however its end comes; one whose head takes long is.
+#[tokio::test(start_paused = true)]
+async fn slow_by_the_head_where_that_is_what_counts() {
+    let layer = half_of_four().protocol(Http::new().slow_by_head()).build().unwrap();
+    let (probe, _inner) = Probe::new(|(before, ends): (Duration, bool)| {
+        let wait = BodyStep::Wait(3 * SECOND);
+        let end = if ends { BodyStep::Data("b") } else { BodyStep::Error("reset") };
+        let steps = [BodyStep::Data("a"), wait.clone(), BodyStep::Data("a"), wait, end];
+        Reply::After(before, Ok(Response::new(ScriptedBody::new(steps))))
+    });
+    let (mut service, handle) = (layer.layer(probe), layer.handle());
+    for (ends, slow, failed) in [(true, 0, 0), (false, 0, 1), (true, 0, 1)] {
+        let body = service.call((SECOND, ends)).await.unwrap().into_body();
+        assert_eq!(body.collect().await.is_ok(), ends);
+        assert_eq!((handle.snapshot().slow, handle.snapshot().failed), (slow, failed));
+    }
+    // Dropped in its midst.
+    let mut body = service.call((SECOND, true)).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    advance(9 * SECOND).await;
+    drop(body);
+    assert_eq!((handle.snapshot().calls, handle.snapshot().slow), (4, 0));
+    service.call((SECOND + MOMENT, true)).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(handle.snapshot().slow, 1);
+}
+
 /// Before the first frame, between two, before the end, or instead of it: what he does not ask for the
 /// dependency can not give.
 #[tokio::test(start_paused = true)]

@@ -101,6 +101,9 @@ where
             if answer.is_err() || judged.outcome != Outcome::Success {
                 this.permit.judge(judged);
             }
+            if answer.as_ref().is_ok_and(|response| this.protocol.timed_to_head(response)) {
+                this.permit.timed_to_here();
+            }
             this.permit.served();
         }
         let response = match answer {

@@ -127,16 +127,28 @@ impl<P, K, F, R> BulkheadLayer<P, CompartmentPerKey<K, F>, R> {
     pub fn handle(&self) -> KeyedBulkheadHandle<K> {
         KeyedBulkheadHandle { map: Arc::clone(&self.compartments.map) }
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call is asked for its key; for the rest it is as where there is
+    /// [one compartment](BulkheadLayer::disabled). Its [handle](Self::handle) knows no key but those that
+    /// an operator asks it [for](KeyedBulkheadHandle::of), in whose compartments nobody ever is.
+    pub fn disabled(self) -> Self {
+        let CompartmentPerKey { map, key } = self.compartments;
+        let compartments = CompartmentPerKey { map: Arc::new(map.isolated()), key };
+        Self::off(compartments, self.protocol, self.runner)
+    }
 }
 
 impl<P: Clone, K, F: Clone, R: Clone> BulkheadLayer<P, CompartmentPerKey<K, F>, R> {
     /// A layer of the same settings, name and observer that knows no key yet.
     pub fn isolated(&self) -> Self {
+        if self.is_off {
+            return self.clone().disabled();
+        }
         let CompartmentPerKey { map, key } = &self.compartments;
-        let max_keys = map.compartments.max_keys();
-        let map = Map::new(max_keys, Arc::clone(&map.settings), map.reporter.clone());
-        let map = Arc::new(map.expect("as many as are kept here"));
-        let compartments = CompartmentPerKey { map, key: key.clone() };
+        let compartments = CompartmentPerKey { map: Arc::new(map.isolated()), key: key.clone() };
         Self::with(compartments, self.protocol.clone(), self.runner.clone())
     }
 }
@@ -164,6 +176,13 @@ impl<K> Map<K> {
         let overflow = Shared::new(Arc::clone(&settings), reporter.clone());
         let overflow = BulkheadHandle::new(Arc::new(overflow));
         Ok(Self { compartments, overflow, settings, reporter })
+    }
+
+    /// One of the same settings that knows no key yet.
+    fn isolated(&self) -> Self {
+        let max_keys = self.compartments.max_keys();
+        let isolated = Self::new(max_keys, Arc::clone(&self.settings), self.reporter.clone());
+        isolated.expect("as many as are kept here")
     }
 }
 

@@ -19,6 +19,7 @@ pub struct BulkheadLayer<P = Plain, C = OneCompartment, R = InPlace> {
     pub(crate) protocol: P,
     pub(crate) runner: R,
     readiness: Readiness,
+    pub(crate) is_off: bool,
 }
 
 impl BulkheadLayer {
@@ -73,7 +74,12 @@ impl BulkheadLayer {
 
 impl<P, C, R> BulkheadLayer<P, C, R> {
     pub(crate) fn with(compartments: C, protocol: P, runner: R) -> Self {
-        Self { compartments, protocol, runner, readiness: Readiness::default() }
+        Self { compartments, protocol, runner, readiness: Readiness::default(), is_off: false }
+    }
+
+    /// Switched off, with places that no call takes.
+    pub(crate) fn off(compartments: C, protocol: P, runner: R) -> Self {
+        Self { is_off: true, ..Self::with(compartments, protocol, runner) }
     }
 }
 
@@ -92,14 +98,35 @@ impl<P, R> BulkheadLayer<P, OneCompartment, R> {
     pub fn handle(&self) -> BulkheadHandle {
         self.compartments.handle()
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call takes a place, waits for one or is told to a [limit](BulkheadLayerBuilder::limit), and
+    /// `poll_ready` is always ready, also under [`backpressure`](BulkheadLayerBuilder::backpressure).
+    /// Calls are made where they are polled, and not on a [runtime](BulkheadLayerBuilder::on_runtime) that
+    /// the layer has: a panic is a panic again, and what blocks blocks its caller. Its
+    /// [handle](Self::handle) is that of a bulkhead of its own, of the same limit, in which nobody ever is.
+    pub fn disabled(self) -> Self {
+        let (settings, reporter) = self.settings();
+        let compartments = OneCompartment::new(Shared::new(settings, reporter));
+        Self::off(compartments, self.protocol, self.runner)
+    }
+
+    fn settings(&self) -> (Arc<Complete>, Reporter) {
+        let handle = self.handle();
+        let shared = handle.shared();
+        (Arc::clone(shared.settings()), shared.reporter().clone())
+    }
 }
 
 impl<P: Clone, R: Clone> BulkheadLayer<P, OneCompartment, R> {
     /// A layer with the same settings, name and observer, and with places of its own.
     pub fn isolated(&self) -> Self {
-        let handle = self.handle();
-        let shared = handle.shared();
-        let (settings, reporter) = (Arc::clone(shared.settings()), shared.reporter().clone());
+        if self.is_off {
+            return self.clone().disabled();
+        }
+        let (settings, reporter) = self.settings();
         Self::of(settings, reporter, self.protocol.clone(), self.runner.clone())
     }
 }
@@ -109,7 +136,8 @@ impl<S, P: Clone, C: Clone, R: Clone> Layer<S> for BulkheadLayer<P, C, R> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (compartments, protocol) = (self.compartments.clone(), self.protocol.clone());
-        Bulkhead::new(inner, compartments, protocol, self.runner.clone(), self.readiness.clone())
+        let (runner, readiness) = (self.runner.clone(), self.readiness.clone());
+        Bulkhead::new(inner, compartments, protocol, runner, readiness, self.is_off)
     }
 }
 

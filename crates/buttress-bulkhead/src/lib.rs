@@ -196,3 +196,8 @@ pub use runner::{InPlace, Runner, Runs};
 pub use service::Bulkhead;
 pub use snapshot::{BulkheadSnapshot, Rejected};
 pub use wait_times::WaitTimes;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

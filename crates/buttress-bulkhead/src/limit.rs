@@ -57,6 +57,10 @@ use crate::counts::MOST;
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no limit of a bulkhead",
+    note = "a number is said by `.max_concurrent(…)`; a limit that learns implements `Limit`"
+)]
 pub trait Limit: Send + 'static {
     /// The limit now.
     fn current(&self) -> usize;

@@ -55,6 +55,14 @@ impl Named {
         Self { compartments, default, unknown: AtomicU64::new(0), reporter }
     }
 
+    /// The same compartments, with places of their own.
+    fn isolated(&self) -> Self {
+        let again = |(name, of): &(Arc<str>, BulkheadHandle)| {
+            (Arc::clone(name), Arc::clone(of.shared().settings()))
+        };
+        Self::new(self.compartments.iter().map(again), self.default, self.reporter.clone())
+    }
+
     /// The compartment that requests of this name belong to.
     fn choose(&self, name: &str) -> Option<&BulkheadHandle> {
         self.get(name).or_else(|| Some(&self.compartments[self.default?].1))
@@ -78,18 +86,29 @@ impl<P, F, R> BulkheadLayer<P, NamedCompartments<F>, R> {
     pub fn handle(&self) -> CompartmentsHandle {
         CompartmentsHandle { named: Arc::clone(&self.compartments.named) }
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call is asked for its compartment, so none is refused because there is no such one; for the
+    /// rest it is as where there is [one](BulkheadLayer::disabled). Its [handle](Self::handle) has the
+    /// same compartments, in which nobody ever is.
+    pub fn disabled(self) -> Self {
+        let NamedCompartments { named, name } = self.compartments;
+        let compartments = NamedCompartments { named: Arc::new(named.isolated()), name };
+        Self::off(compartments, self.protocol, self.runner)
+    }
 }
 
 impl<P: Clone, F: Clone, R: Clone> BulkheadLayer<P, NamedCompartments<F>, R> {
     /// A layer with the same compartments, name and observer, and with places of its own.
     pub fn isolated(&self) -> Self {
+        if self.is_off {
+            return self.clone().disabled();
+        }
         let NamedCompartments { named, name } = &self.compartments;
-        let again = |(name, of): &(Arc<str>, BulkheadHandle)| {
-            (Arc::clone(name), Arc::clone(of.shared().settings()))
-        };
-        let compartments = named.compartments.iter().map(again);
-        let isolated = Named::new(compartments, named.default, named.reporter.clone());
-        let compartments = NamedCompartments { named: Arc::new(isolated), name: name.clone() };
+        let compartments =
+            NamedCompartments { named: Arc::new(named.isolated()), name: name.clone() };
         Self::with(compartments, self.protocol.clone(), self.runner.clone())
     }
 }

@@ -52,6 +52,8 @@ impl<S: Service<Req>, Req> Runs<S, Req> for OnRuntime {
     type Run = RunOnRuntime<S, Req>;
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<S, Req> Runner<S, Req> for OnRuntime
 where
     S: Service<Req> + Clone + Send + 'static,

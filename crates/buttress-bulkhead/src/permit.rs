@@ -32,6 +32,8 @@ struct Measured {
     allowance: Allowance,
     // None if the inner service was not asked yet.
     since: Option<Instant>,
+    // None: when the place is given back.
+    until: Option<Instant>,
     awaits: Awaits,
     // None: what the end of its place looks like.
     judgement: Option<Judgement>,
@@ -117,6 +119,13 @@ impl Permit {
         }
     }
 
+    /// What comes after this takes as long as it may.
+    pub(crate) fn timed_to_here(&mut self) {
+        if let Some(measured) = self.measured() {
+            measured.until = Some(Instant::now());
+        }
+    }
+
     /// The reader of the response has what he asked for.
     pub(crate) fn served(&mut self) {
         if let Some(measured) = self.measured() {
@@ -159,7 +168,7 @@ impl Follower for Permit {
     fn ended(mut self, end: End<'_>) {
         if self.is_measured() {
             self.judge(match end {
-                End::Complete(outcome) => Judgement::of_outcome(outcome),
+                End::Complete(judgement) => judgement,
                 End::Failed(error) => Judgement::of_error(error),
             });
         }
@@ -189,7 +198,7 @@ impl Drop for Leaving<'_> {
 impl Measured {
     #[cold]
     fn of(allowance: Allowance) -> Self {
-        Self { allowance, since: None, awaits: Awaits::Head, judgement: None }
+        Self { allowance, since: None, until: None, awaits: Awaits::Head, judgement: None }
     }
 
     #[cold]
@@ -203,7 +212,7 @@ impl Measured {
             if panics || cut { Judgement::FAILURE } else { Judgement::NEUTRAL }
         });
         let now = Instant::now();
-        let latency = now.saturating_duration_since(since);
+        let latency = self.until.unwrap_or(now).saturating_duration_since(since);
         bulkhead.shared().learn(|in_flight| Sample { now, latency, in_flight, judgement });
     }
 }

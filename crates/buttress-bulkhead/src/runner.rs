@@ -13,6 +13,11 @@ use crate::Permit;
 /// Says where the calls of a bulkhead run.
 ///
 /// They run [in place](InPlace), or on a [runtime](crate::OnRuntime) of their own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can not run calls of `{S}` with requests of type `{Req}`",
+    note = "on a runtime of their own, by `.on_runtime(…)`, run calls of services that are \
+            `Clone + Send + 'static` with requests, responses and futures that are `Send + 'static`"
+)]
 pub trait Runner<S: Service<Req>, Req>: Runs<S, Req> {
     /// Calls the service. What runs elsewhere takes the permit with it.
     fn start(&self, service: &mut S, request: Req, permit: &mut Permit) -> Self::Run;

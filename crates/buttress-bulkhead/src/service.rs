@@ -26,6 +26,7 @@ pub struct Bulkhead<S, P = Plain, C = OneCompartment, R = InPlace> {
     protocol: P,
     runner: R,
     readiness: Readiness,
+    is_off: bool,
 }
 
 impl<S, P, C, R> Bulkhead<S, P, C, R> {
@@ -35,8 +36,9 @@ impl<S, P, C, R> Bulkhead<S, P, C, R> {
         protocol: P,
         runner: R,
         readiness: Readiness,
+        is_off: bool,
     ) -> Self {
-        Self { inner, compartments, protocol, runner, readiness }
+        Self { inner, compartments, protocol, runner, readiness, is_off }
     }
 
     /// The inner service.
@@ -115,6 +117,8 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let permit = match self.readiness.take() {
+            // Without a place nothing is counted, nor run elsewhere.
+            None if self.is_off => Permit::default(),
             None => {
                 let bulkhead = match self.compartments.compartment(&request) {
                     Ok(bulkhead) => bulkhead,

@@ -25,7 +25,8 @@ impl ChaosHandle {
         Self { shared }
     }
 
-    /// Puts these faults in force, in place of the former.
+    /// Puts these faults in force, in place of the former; not in a layer that is
+    /// [disabled](crate::ChaosLayer::disabled).
     pub fn set(&self, faults: Faults) {
         self.shared.switch.set(faults);
     }
@@ -51,14 +52,25 @@ impl fmt::Debug for ChaosHandle {
 pub(crate) struct Switch {
     on: AtomicBool,
     faults: Mutex<Faults>,
+    /// Whether it is not to be switched.
+    stays_off: bool,
 }
 
 impl Switch {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self { on: AtomicBool::new(!faults.is_none()), faults: Mutex::new(faults) }
+        let on = AtomicBool::new(!faults.is_none());
+        Self { on, faults: Mutex::new(faults), stays_off: false }
+    }
+
+    /// No faults, ever.
+    pub(crate) fn off() -> Self {
+        Self { stays_off: true, ..Self::new(Faults::none()) }
     }
 
     fn set(&self, faults: Faults) {
+        if self.stays_off {
+            return;
+        }
         let mut current = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         *current = faults;
         // Under the lock, so that of two changes the later one sets both. Relaxed: who sees it

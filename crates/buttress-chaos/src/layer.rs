@@ -45,6 +45,17 @@ impl ChaosLayer {
     pub fn handle(&self) -> ChaosHandle {
         ChaosHandle::new(Arc::clone(&self.shared))
     }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// It stays off: what its [handle](Self::handle) sets does not come into force, and faults that are
+    /// [in force](ChaosHandle::faults) there never are. To switch faults while the layer runs, begin with
+    /// [`Faults::none`].
+    pub fn disabled(self) -> Self {
+        let (switch, reporter) = (Switch::off(), self.shared.reporter.clone());
+        Self { shared: Arc::new(Shared { switch, rng: Randomness::default(), reporter }) }
+    }
 }
 
 /// Builds a [`ChaosLayer`].

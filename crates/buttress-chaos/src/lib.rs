@@ -69,3 +69,8 @@ pub use future::ResponseFuture;
 pub use handle::ChaosHandle;
 pub use layer::{ChaosLayer, ChaosLayerBuilder};
 pub use service::Chaos;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

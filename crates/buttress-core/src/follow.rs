@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{BoxError, Deadline, Outcome};
+use crate::{BoxError, Deadline, Judgement, Outcome};
 
 /// Follows a response to its end.
 ///
@@ -28,6 +28,15 @@ pub trait Follow<Res> {
     /// on to its follower. Default: it is not known to be over.
     fn over(&self, _response: &Res) -> Option<Outcome> {
         None
+    }
+
+    /// Whether how long this response takes is known with its head: whatever comes after, such as a
+    /// stream that stays open, takes as long as it may. Default: no, it takes until it is over.
+    ///
+    /// Asked by layers that look at how long calls take, and do not bound it: a breaker that counts
+    /// slow calls, a limit that learns.
+    fn timed_to_head(&self, _response: &Res) -> bool {
+        false
     }
 }
 
@@ -77,7 +86,7 @@ pub trait Follower {
 pub enum End<'a> {
     /// It came to its end, and this is what the end says: under gRPC the trailers, under plain
     /// HTTP always success.
-    Complete(Outcome),
+    Complete(Judgement),
     /// It broke off with this error.
     Failed(&'a (dyn Error + 'static)),
 }

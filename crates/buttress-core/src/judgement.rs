@@ -115,13 +115,18 @@ impl Judgement {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a response of type `{Res}`",
-    note = "choose the protocol with the builder's `.protocol(…)`, or judge with `.classify(…)`"
+    note = "a closure that judges such responses is `.classify(|result: Result<&{Res}, &BoxError>| …)`, \
+            and gives a `Judgement`",
+    note = "a protocol that does is chosen by `.protocol(…)`: `Plain` for ordinary values, `Http` of \
+            buttress-http for `http::Response`"
 )]
 pub trait Classify<Res> {
     /// What this result says.
     fn classify(&self, result: Result<&Res, &BoxError>) -> Judgement;
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<Res, F> Classify<Res> for F
 where
     F: Fn(Result<&Res, &BoxError>) -> Judgement,

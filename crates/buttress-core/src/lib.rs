@@ -25,9 +25,11 @@
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
 //! | [`Claim`] | what was asked of an inner service before there is a call, where a layer waits in `poll_ready` |
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
+//! | [`check_service`] | why a stack is no service, by the compiler |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
 mod allowance;
+mod check;
 mod circuit;
 mod claim;
 mod config;
@@ -52,6 +54,7 @@ mod reporter;
 mod substitute;
 
 pub use allowance::Allowance;
+pub use check::check_service;
 pub use circuit::{CircuitState, Trip};
 pub use claim::Claim;
 pub use config::ConfigError;
@@ -80,3 +83,8 @@ pub use substitute::{Held, Remembers, Substitute};
 /// Inner errors enter by `Into<BoxError>`, so one that is boxed already is not boxed twice, and
 /// pass through untouched. What a layer itself adds is always a [`Rejection`].
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

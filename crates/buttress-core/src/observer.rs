@@ -17,11 +17,18 @@ use crate::{Event, EventKind};
 /// # fn is_observer(_: impl Observer) {}
 /// # is_observer(both);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can not be told what happens",
+    note = "an observer is a closure `|event: &Event<'_>| …` that is `Send + Sync + 'static`, `Tracing`, or \
+            a pair of observers"
+)]
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of `event`.
     fn observe(&self, event: &Event<'_>);
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<F> Observer for F
 where
     F: Fn(&Event<'_>) + Send + Sync + 'static,

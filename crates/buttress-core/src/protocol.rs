@@ -10,8 +10,15 @@ use crate::{
 /// Everything that layers ask of a protocol: judging, following, repeating and discarding.
 ///
 /// Implemented for whatever has the four parts; a layer asks only for the parts it uses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no protocol for requests of type `{Req}` and responses of type `{Res}`",
+    note = "`Plain` is one for requests that are `Clone`, `Http` of buttress-http for \
+            `http::Request` and `http::Response`; one of your own implements `Classify<{Res}>`, \
+            `Follow<{Res}>`, `Repeat<{Req}>` and `Discard<{Res}>`"
+)]
 pub trait Protocol<Req, Res>: Classify<Res> + Follow<Res> + Repeat<Req> + Discard<Res> {}
 
+#[diagnostic::do_not_recommend]
 impl<P, Req, Res> Protocol<Req, Res> for P where
     P: Classify<Res> + Follow<Res> + Repeat<Req> + Discard<Res>
 {
@@ -37,7 +44,7 @@ impl<Res> Follow<Res> for Plain {
     type Response<F: Follower> = Res;
 
     fn follow<F: Follower>(&self, response: Res, follower: F) -> Res {
-        follower.ended(End::Complete(Outcome::Success));
+        follower.ended(End::Complete(Judgement::SUCCESS));
         response
     }
 
@@ -47,6 +54,8 @@ impl<Res> Follow<Res> for Plain {
     }
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<Req: Clone> Repeat<Req> for Plain {
     fn repeat(&self, request: &Req) -> Option<Repeated<Req>> {
         Some(Repeated { request: request.clone(), when: Repeatability::Always })
@@ -95,6 +104,10 @@ impl<Res, P: Follow<Res>, C> Follow<Res> for Classified<P, C> {
     #[inline]
     fn over(&self, response: &Res) -> Option<Outcome> {
         self.protocol.over(response)
+    }
+
+    fn timed_to_head(&self, response: &Res) -> bool {
+        self.protocol.timed_to_head(response)
     }
 }
 

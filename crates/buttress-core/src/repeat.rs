@@ -5,8 +5,11 @@ use std::fmt;
 /// Answers whether a request may be sent twice, and gives the copy to send.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot repeat a request of type `{Req}`",
-    note = "`Plain` repeats requests that are `Clone`; `Http` of buttress-http repeats \
-            `http::Request<B>` where `B: Body + Default + 'static`"
+    note = "a retry needs the request to be `Clone`, or a protocol that can repeat it: for an \
+            `http::Request` say `.protocol(Http::new())` to the builder of the retry",
+    note = "`Http` needs an empty body to begin a copy with: `B: Body + Default + 'static`; where the body \
+            has none, as hyper's `Incoming`, put `ReplayBodyLayer` outside the retry, or the body into \
+            a `BoxBody`"
 )]
 pub trait Repeat<Req> {
     /// A copy of `request` to send later, or `None` if it must or can not be sent twice.

@@ -137,7 +137,7 @@ fn plain_values_are_over_when_returned() {
     struct Told<'a>(&'a mut Option<Outcome>);
     impl Follower for Told<'_> {
         fn ended(self, end: End<'_>) {
-            let End::Complete(outcome) = end else { panic!("{end:?}") };
+            let End::Complete(Judgement { outcome, .. }) = end else { panic!("{end:?}") };
             *self.0 = Some(outcome);
         }
     }

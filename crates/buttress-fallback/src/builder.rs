@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use buttress_core::{Classified, ConfigError, Observer, Plain, Reporter};
 
 use crate::{
-    Failure, FallbackLayer, Keep, Nothing,
+    Failure, FallbackLayer, Keep, KeepAs, Nothing,
     failure::leaves_no_answer,
     layer::{LAYER, Shared, When},
     tier::Tier,
@@ -47,6 +47,36 @@ impl<Alt: 'static, P> FallbackLayerBuilder<(), Alt, P> {
     /// Say it before the tiers that look at it; those added earlier are shown `&()`. Default:
     /// nothing is kept.
     pub fn keep<Req, K: Keep<Req>>(self, keep: K) -> FallbackLayerBuilder<K::View, Alt, P, K> {
+        self.keep_by(keep)
+    }
+
+    /// Keeps of each request what `V` makes of it, by [`From`]: the same as [`keep`](Self::keep), but
+    /// the layer has a type that can be named, as in the field of a struct.
+    ///
+    /// What `V` is need not be said where a tier says it. Under HTTP it is mostly buttress-http's
+    /// `RequestHead`:
+    ///
+    /// ```
+    /// use buttress_fallback::{FallbackLayer, KeepAs};
+    /// use buttress_http::{Http, RequestHead};
+    /// use http::Response;
+    ///
+    /// type Pricing = FallbackLayer<RequestHead, Response<String>, Http, KeepAs<RequestHead>>;
+    ///
+    /// let pricing: Pricing = FallbackLayer::builder()
+    ///     .protocol(Http::new())
+    ///     .keep_as()
+    ///     .value("on request", |request: &RequestHead, _| {
+    ///         Response::new(format!("the price of {} is on request", request.uri.path()))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), buttress_core::ConfigError>(())
+    /// ```
+    pub fn keep_as<V>(self) -> FallbackLayerBuilder<V, Alt, P, KeepAs<V>> {
+        self.keep_by(KeepAs::new())
+    }
+
+    fn keep_by<V, K>(self, keep: K) -> FallbackLayerBuilder<V, Alt, P, K> {
         let Self { reporter, tiers, wrong, when, protocol, keep: _ } = self;
         let tiers = tiers.into_iter().map(Tier::overlook).collect();
         FallbackLayerBuilder { reporter, tiers, wrong, when, protocol, keep }

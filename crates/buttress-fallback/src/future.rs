@@ -29,6 +29,11 @@ enum State<S: Service<Req>, Req, V, Alt> {
         call: ReadyCall<S, Req>,
         view: V,
     },
+    // Of a layer that is switched off.
+    Passing {
+        #[pin]
+        call: ReadyCall<S, Req>,
+    },
     // Boxed: a call that goes well does not pay for the room of what it never holds.
     Falling(Box<Descent<S::Response, V, Alt>>),
     Done,
@@ -42,6 +47,16 @@ impl<S: Service<Req>, Req, V, Alt, P> ResponseFuture<S, Req, V, Alt, P> {
         protocol: P,
     ) -> Self {
         Self { state: State::Calling { call, view }, shared, protocol }
+    }
+
+    /// A call that has no alternatives.
+    #[cold]
+    pub(crate) fn passing(
+        call: ReadyCall<S, Req>,
+        shared: Arc<Shared<V, Alt>>,
+        protocol: P,
+    ) -> Self {
+        Self { state: State::Passing { call }, shared, protocol }
     }
 }
 
@@ -81,8 +96,16 @@ where
                 _ => return Poll::Ready(result.map(|response| this.protocol.original(response))),
             }
         }
-        let StateProj::Falling(descent) = this.state.as_mut().project() else {
-            panic!("ResponseFuture polled after it completed");
+        let descent = match this.state.as_mut().project() {
+            StateProj::Falling(descent) => descent,
+            StateProj::Passing { call } => {
+                let result = ready!(call.poll(cx)).map_err(Into::into);
+                this.state.set(State::Done);
+                return Poll::Ready(result.map(|response| this.protocol.original(response)));
+            }
+            StateProj::Calling { .. } | StateProj::Done => {
+                panic!("ResponseFuture polled after it completed")
+            }
         };
         let served = ready!(descent.poll(this.protocol, this.shared, cx));
         let ended = this.state.project_replace(State::Done);

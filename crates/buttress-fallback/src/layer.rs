@@ -22,6 +22,7 @@ pub struct FallbackLayer<V, Alt, P = Plain, K = Nothing> {
     shared: Arc<Shared<V, Alt>>,
     protocol: P,
     keep: K,
+    is_off: bool,
 }
 
 /// What every service and every call of one layer share.
@@ -45,7 +46,16 @@ impl<Alt> FallbackLayer<(), Alt> {
 
 impl<V, Alt, P, K> FallbackLayer<V, Alt, P, K> {
     pub(crate) fn new(shared: Shared<V, Alt>, protocol: P, keep: K) -> Self {
-        Self { shared: Arc::new(shared), protocol, keep }
+        Self { shared: Arc::new(shared), protocol, keep, is_off: false }
+    }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No call is judged, no tier is asked, nothing is remembered, and no view of the request is
+    /// [kept](FallbackLayerBuilder::keep).
+    pub fn disabled(self) -> Self {
+        Self { is_off: true, ..self }
     }
 }
 
@@ -80,7 +90,7 @@ impl<S, V, Alt, P: Clone, K: Clone> Layer<S> for FallbackLayer<V, Alt, P, K> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (protocol, keep) = (self.protocol.clone(), self.keep.clone());
-        Fallback::new(inner, Arc::clone(&self.shared), protocol, keep)
+        Fallback::new(inner, Arc::clone(&self.shared), protocol, keep, self.is_off)
     }
 }
 
@@ -91,6 +101,7 @@ impl<V, Alt, P: Clone, K: Clone> Clone for FallbackLayer<V, Alt, P, K> {
             shared: Arc::clone(&self.shared),
             protocol: self.protocol.clone(),
             keep: self.keep.clone(),
+            is_off: self.is_off,
         }
     }
 }

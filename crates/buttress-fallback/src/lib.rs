@@ -194,7 +194,7 @@ mod writer;
 pub use builder::FallbackLayerBuilder;
 pub use failure::Failure;
 pub use future::ResponseFuture;
-pub use keep::{Keep, Nothing};
+pub use keep::{Keep, KeepAs, Nothing};
 pub use last_known_good::LastKnownGood;
 pub use layer::FallbackLayer;
 #[cfg(feature = "memory")]
@@ -202,3 +202,8 @@ pub use memory_store::{MemoryStore, MemoryStoreBuilder};
 pub use service::Fallback;
 pub use store::Store;
 pub use whole::Whole;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -17,11 +17,18 @@ pub struct Fallback<S, V, Alt, P = Plain, K = Nothing> {
     shared: Arc<Shared<V, Alt>>,
     protocol: P,
     keep: K,
+    is_off: bool,
 }
 
 impl<S, V, Alt, P, K> Fallback<S, V, Alt, P, K> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared<V, Alt>>, protocol: P, keep: K) -> Self {
-        Self { inner, shared, protocol, keep }
+    pub(crate) fn new(
+        inner: S,
+        shared: Arc<Shared<V, Alt>>,
+        protocol: P,
+        keep: K,
+        is_off: bool,
+    ) -> Self {
+        Self { inner, shared, protocol, keep, is_off }
     }
 
     /// The inner service.
@@ -59,9 +66,13 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let view = self.keep.keep(&request);
+        let view = if self.is_off { None } else { Some(self.keep.keep(&request)) };
         let call = ReadyCall::start(&mut self.inner, request);
-        ResponseFuture::new(call, view, Arc::clone(&self.shared), self.protocol.clone())
+        let (shared, protocol) = (Arc::clone(&self.shared), self.protocol.clone());
+        match view {
+            Some(view) => ResponseFuture::new(call, view, shared, protocol),
+            None => ResponseFuture::passing(call, shared, protocol),
+        }
     }
 }
 
@@ -73,6 +84,7 @@ impl<S: Clone, V, Alt, P: Clone, K: Clone> Clone for Fallback<S, V, Alt, P, K> {
             shared: Arc::clone(&self.shared),
             protocol: self.protocol.clone(),
             keep: self.keep.clone(),
+            is_off: self.is_off,
         }
     }
 }

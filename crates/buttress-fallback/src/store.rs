@@ -37,6 +37,11 @@ use bytes::Bytes;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no store of last known good answers",
+    note = "`MemoryStore` keeps them in this process (feature `memory`), `RedisStore` of buttress-redis in \
+            a Redis; for anything else implement `Store`"
+)]
 pub trait Store: Send + Sync + 'static {
     /// What was put last under this key, if it is still there.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, BoxError>> + Send;

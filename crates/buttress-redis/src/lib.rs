@@ -113,3 +113,8 @@ mod store;
 pub use builder::RedisStoreBuilder;
 pub use error::RedisStoreError;
 pub use store::RedisStore;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

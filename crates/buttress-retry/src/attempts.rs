@@ -31,7 +31,7 @@ pub(crate) struct Attempts<S, Req, P> {
     deadline: Option<Deadline>,
     /// The number of the attempt under way, or of the last one, from 1.
     current: u32,
-    /// The most that there may be.
+    /// The most that there may be; zero if the layer is switched off, and they do not count.
     of: u32,
     /// What the next one would send; none where none may follow.
     copy: Option<Repeated<Req>>,
@@ -86,6 +86,11 @@ impl<S, Req, P> Attempts<S, Req, P> {
             lingered,
             left,
         }
+    }
+
+    /// Those of a layer that is switched off: a call that is none of them.
+    pub(crate) fn none(spare: Arc<Spare<S>>, protocol: P) -> Self {
+        Self::first(None, 0, None, None, spare, protocol)
     }
 
     /// The number of the attempt under way, or of the last one, from 1.
@@ -147,6 +152,9 @@ where
         &mut self,
         result: Result<S::Response, BoxError>,
     ) -> Result<Wait<P::Discarding>, Result<S::Response, BoxError>> {
+        if self.of == 0 {
+            return Err(result);
+        }
         let judgement = self.judge(&result);
         if self.current == 1
             && judgement.outcome == Outcome::Success

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Option<RetryBudget>,
     pub(crate) randomness: Randomness,
     pub(crate) reporter: Reporter,
+    /// Whether the layer is switched off.
+    pub(crate) is_off: bool,
 }
 
 impl JitteredRetryLayer {
@@ -72,6 +74,25 @@ impl<P, T> JitteredRetryLayer<P, T> {
     /// own; `None` if the layer was built without one.
     pub fn budget(&self) -> Option<&RetryBudget> {
         self.shared.budget.as_ref()
+    }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// Each call is one attempt, which is neither judged, copied nor marked as one, and
+    /// [`per_request`](JitteredRetryLayerBuilder::per_request) is not asked. Its [budget](Self::budget)
+    /// is that of this layer still, so that whoever reads it finds it; nothing is put into it, nor
+    /// taken out of it.
+    pub fn disabled(self) -> Self {
+        let Shared { policy, budget, reporter, .. } = &*self.shared;
+        let shared = Shared {
+            policy: policy.clone(),
+            budget: budget.clone(),
+            randomness: Randomness::default(),
+            reporter: reporter.clone(),
+            is_off: true,
+        };
+        Self { shared: Arc::new(shared), ..self }
     }
 }
 
@@ -175,12 +196,6 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
         self
     }
 
-    /// Judges results and repeats requests by this protocol, in place of the former one and of a
-    /// [classifier](Self::classify) that was set before. Default: [`Plain`].
-    pub fn protocol<Q>(self, protocol: Q) -> JitteredRetryLayerBuilder<Q, T> {
-        self.map_protocol(|_| protocol)
-    }
-
     /// Judges results by this classifier, and leaves the rest to the protocol chosen before.
     /// Default: the protocol's own judgement.
     ///
@@ -216,7 +231,7 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
         ConfigError::check_count("max_attempts", attempts, MOST_ATTEMPTS as usize)?;
         policy.backoff.check(policy.jitter)?;
         ConfigError::check_not_zero("hint_limit", policy.hint_limit)?;
-        let shared = Arc::new(Shared { policy, budget, randomness, reporter });
+        let shared = Arc::new(Shared { policy, budget, randomness, reporter, is_off: false });
         Ok(JitteredRetryLayer { shared, protocol, per_request })
     }
 
@@ -224,6 +239,14 @@ impl<P, T> JitteredRetryLayerBuilder<P, T> {
         let Self { policy, budget, randomness, reporter, protocol, per_request } = self;
         let protocol = map(protocol);
         JitteredRetryLayerBuilder { policy, budget, randomness, reporter, protocol, per_request }
+    }
+}
+
+impl<T> JitteredRetryLayerBuilder<Plain, T> {
+    /// Judges results and repeats requests by this protocol. Said at most once, before
+    /// [`classify`](Self::classify). Default: [`Plain`].
+    pub fn protocol<Q>(self, protocol: Q) -> JitteredRetryLayerBuilder<Q, T> {
+        self.map_protocol(|Plain| protocol)
     }
 }
 
@@ -248,6 +271,7 @@ impl fmt::Debug for Shared {
             .field("name", self.reporter.name())
             .field("policy", &self.policy)
             .field("budget", &self.budget)
+            .field("is_off", &self.is_off)
             .finish_non_exhaustive()
     }
 }

@@ -134,3 +134,8 @@ pub use jitter::Jitter;
 pub use layer::{JitteredRetryLayer, JitteredRetryLayerBuilder};
 pub use service::JitteredRetry;
 pub use terms::{PerRequest, Terms, Uniform};
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -69,6 +69,19 @@ impl<S, P, T> JitteredRetry<S, P, T> {
     }
 }
 
+impl<S, P: Clone, T> JitteredRetry<S, P, T> {
+    /// The call of a layer that is switched off.
+    #[cold]
+    fn pass<Req>(&mut self, request: Req) -> ResponseFuture<S, Req, P>
+    where
+        S: Service<Req> + Clone,
+        P: Discard<S::Response>,
+    {
+        let call = ReadyCall::start(&mut self.inner, request);
+        ResponseFuture::new(call, Attempts::none(Arc::clone(&self.spare), self.protocol.clone()))
+    }
+}
+
 impl<S, Req, P, T> Service<Req> for JitteredRetry<S, P, T>
 where
     S: Service<Req> + Clone,
@@ -87,6 +100,9 @@ where
     }
 
     fn call(&mut self, mut request: Req) -> Self::Future {
+        if self.spare.shared.is_off {
+            return self.pass(request);
+        }
         let deadline = Deadline::current();
         let Terms { max_attempts, budget } = self.per_request.terms(&request);
         let max_attempts = max_attempts

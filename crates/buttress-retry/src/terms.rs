@@ -49,11 +49,17 @@ impl fmt::Debug for Terms {
 }
 
 /// Says what holds for a request; a closure is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say on what terms a request of type `{Req}` is repeated",
+    note = "`.per_request(…)` takes a closure from `&{Req}` to `Terms`"
+)]
 pub trait PerRequest<Req> {
     /// The terms of this request.
     fn terms(&self, request: &Req) -> Terms;
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<Req, F> PerRequest<Req> for F
 where
     F: Fn(&Req) -> Terms,

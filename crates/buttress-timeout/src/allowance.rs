@@ -18,11 +18,17 @@ use std::time::Duration;
 /// };
 /// assert_eq!(by_method.allow(&http::Request::new(())), Some(Duration::from_secs(10)));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how long a request of type `{Req}` may take",
+    note = "`.per_request(…)` takes a closure from `&{Req}` to an `Option<Duration>`"
+)]
 pub trait Allowance<Req> {
     /// The time that this request is allowed.
     fn allow(&self, request: &Req) -> Option<Duration>;
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<Req, F> Allowance<Req> for F
 where
     F: Fn(&Req) -> Option<Duration>,

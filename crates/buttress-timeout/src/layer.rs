@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) reporter: Reporter,
     pub(crate) counts: Counts,
+    /// Whether the layer is switched off. Then there are no limits.
+    pub(crate) is_off: bool,
 }
 
 impl Shared {
@@ -67,6 +69,18 @@ impl<P, A> TimeoutLayer<P, A> {
     /// The handle by which the layer's counts are read.
     pub fn handle(&self) -> TimeoutHandle {
         TimeoutHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// Neither a limit of its own nor a deadline that comes with the call cuts or refuses one, and
+    /// [`per_request`](TimeoutLayerBuilder::per_request) is not asked. Its [handle](Self::handle) has
+    /// counts of its own, which stay at zero.
+    pub fn disabled(self) -> Self {
+        let (limits, counts) = (Limits::default(), Counts::default());
+        let reporter = self.shared.reporter.clone();
+        Self { shared: Arc::new(Shared { limits, reporter, counts, is_off: true }), ..self }
     }
 }
 
@@ -144,7 +158,7 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
         let Self { limits, reporter, protocol, allowance } = self;
         let (limits, counts) = (limits.check()?, Counts::default());
         Ok(TimeoutLayer {
-            shared: Arc::new(Shared { limits, reporter, counts }),
+            shared: Arc::new(Shared { limits, reporter, counts, is_off: false }),
             protocol,
             allowance,
         })
@@ -171,6 +185,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("TimeoutLayer")
             .field("name", self.reporter.name())
             .field("limits", &self.limits)
+            .field("is_off", &self.is_off)
             .finish_non_exhaustive()
     }
 }

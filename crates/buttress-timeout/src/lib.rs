@@ -121,3 +121,8 @@ pub use future::ResponseFuture;
 pub use handle::{TimeoutHandle, TimeoutSnapshot};
 pub use layer::{TimeoutLayer, TimeoutLayerBuilder};
 pub use service::Timeout;
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

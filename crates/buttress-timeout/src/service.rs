@@ -47,6 +47,22 @@ impl<S, P, A> Timeout<S, P, A> {
     }
 }
 
+impl<S, P: Clone, A> Timeout<S, P, A> {
+    /// The call of a layer that is switched off.
+    #[cold]
+    fn pass<Req>(&mut self, request: Req) -> ResponseFuture<S, Req, P>
+    where
+        S: Service<Req> + Clone,
+    {
+        let clock = Clock::new(Bounds::NONE, Arc::clone(&self.shared));
+        ResponseFuture::new(
+            ReadyCall::start(&mut self.inner, request),
+            clock,
+            self.protocol.clone(),
+        )
+    }
+}
+
 impl<S, Req, P, A> Service<Req> for Timeout<S, P, A>
 where
     S: Service<Req> + Clone,
@@ -64,6 +80,9 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
+        if self.shared.is_off {
+            return self.pass(request);
+        }
         let Limits { overall, response, read: _ } = self.shared.limits;
         let overall = self.allowance.allow(&request).map_or(overall, finite);
         let ambient = Deadline::current();

@@ -1,6 +1,6 @@
 //! What a limit that learns is told of responses, which their heads and their bodies say.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, future::ready, time::Duration};
 
 use buttress_bulkhead::BulkheadLayer;
 use buttress_core::{
@@ -11,11 +11,11 @@ use buttress_testkit::{BodyStep, Probe, Reply, ScriptedBody};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{
-    Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::time::{advance, timeout};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -93,6 +93,44 @@ async fn a_429_says_that_it_is_one() {
         Ok::<_, Infallible>(response.body(ScriptedBody::new([])).unwrap())
     }));
     drop(service.oneshot(()).await.unwrap());
+    let judgements: Vec<_> = told.samples().iter().map(|sample| sample.judgement).collect();
+    let asks = Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(Some(2 * SECOND));
+    assert_eq!(judgements, [asks]);
+}
+
+/// What comes after the head takes as long as it may, where the head is what counts; the place is held
+/// all the same.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_timed_to_its_head_where_told() {
+    use BodyStep::{Data, Wait};
+
+    let told = Told::new(4);
+    let http = Http::new().slow_by_head();
+    let layer = BulkheadLayer::builder().limit(told.clone()).protocol(http).build().unwrap();
+    let (probe, _inner) = Probe::new(|(): ()| {
+        let body = ScriptedBody::new([Data("one"), Wait(9 * SECOND), Data("two")]);
+        Reply::After(SECOND, Ok(Response::new(body)))
+    });
+    let response = layer.layer(probe).call(()).await.unwrap();
+    assert_eq!((told.take(), layer.handle().in_flight()), (vec![], 1));
+    response.into_body().collect().await.unwrap();
+    assert_eq!(told.take(), [(SECOND, 1, Outcome::Success)]);
+}
+
+/// It has the server's whole word: that it wants less, and when.
+#[tokio::test(start_paused = true)]
+async fn what_trailers_ask_for_is_told() {
+    let told = Told::new(4);
+    let layer = BulkheadLayer::builder().limit(told.clone()).protocol(Http::new()).build().unwrap();
+    let service = layer.layer(service_fn(async |_: ()| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("8"));
+        trailers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("2000"));
+        let body = Full::<Bytes>::from("message").with_trailers(ready(Some(Ok(trailers))));
+        let response = Response::builder().header(CONTENT_TYPE, "application/grpc");
+        Ok::<_, Infallible>(response.body(body).unwrap())
+    }));
+    service.oneshot(()).await.unwrap().into_body().collect().await.unwrap();
     let judgements: Vec<_> = told.samples().iter().map(|sample| sample.judgement).collect();
     let asks = Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(Some(2 * SECOND));
     assert_eq!(judgements, [asks]);

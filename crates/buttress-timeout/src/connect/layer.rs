@@ -45,6 +45,12 @@ impl ConnectTimeoutLayer {
         self.reporter.set_observer(observer);
         self
     }
+
+    /// The same layer, switched off: connections are made as if it were not there. Of the same type,
+    /// so that a setting can decide: `if on { layer } else { layer.disabled() }`.
+    pub fn disabled(self) -> Self {
+        Self { limit: None, ..self }
+    }
 }
 
 impl<S> Layer<S> for ConnectTimeoutLayer {
