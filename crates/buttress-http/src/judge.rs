@@ -4,28 +4,63 @@ mod grpc;
 
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Judgement, Outcome, Retry};
+use buttress_core::{Judgement, Retry};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
-use crate::grpc::is_grpc;
+pub(crate) use grpc::Codes;
 
-/// Judges a response by its head; the tables stand at [`Http`](crate::Http).
-pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Judgement {
-    if status == StatusCode::OK
-        && is_grpc(headers)
-        && let Some(judgement) = grpc::status(headers)
-    {
-        return judgement;
+use crate::content_type::is_grpc;
+
+/// How statuses are judged, and where a hint is read: by the table at [`Http`](crate::Http), where
+/// nothing else was said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statuses {
+    pub(crate) judge: Option<fn(StatusCode) -> Option<Judgement>>,
+    pub(crate) hint: Option<fn(&HeaderMap) -> Option<Duration>>,
+}
+
+impl Statuses {
+    pub(crate) const fn new() -> Self {
+        Self { judge: None, hint: None }
     }
-    // The clock of the day is read only for a response that may carry a date.
-    let hint = || retry_after(headers, SystemTime::now());
-    match status.as_u16() {
-        429 => Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(hint()),
-        501 | 505 => Judgement::NEUTRAL,
-        502..=504 => Judgement::FAILURE.after(hint()),
-        ..500 => Judgement::SUCCESS,
-        // 600 and above are to be treated as 5xx: RFC 9110, section 15.
-        500.. => Judgement::FAILURE.retry(Retry::Never),
+
+    /// Judges a response by its head, which is not one of gRPC.
+    pub(crate) fn judge(&self, status: StatusCode, headers: &HeaderMap) -> Judgement {
+        let own = self.judge.and_then(|judge| judge(status));
+        let judgement = own.unwrap_or_else(|| match status.as_u16() {
+            429 => Judgement::NEUTRAL.retry(Retry::IfRepeatable),
+            501 | 505 => Judgement::NEUTRAL,
+            502..=504 => Judgement::FAILURE,
+            ..500 => Judgement::SUCCESS,
+            // 600 and above are to be treated as 5xx: RFC 9110, section 15.
+            500.. => Judgement::FAILURE.retry(Retry::Never),
+        });
+        if judgement.retry == Retry::Never || judgement.after.is_some() {
+            return judgement;
+        }
+        judgement.after(match self.hint {
+            Some(hint) => hint(headers),
+            // The clock of the day is read only for a response that may carry a date.
+            None => retry_after(headers, SystemTime::now()),
+        })
+    }
+}
+
+/// The status that the head of a response says, if it is one of gRPC that says one.
+pub(crate) fn grpc_head(
+    status: StatusCode,
+    headers: &HeaderMap,
+    codes: Codes,
+) -> Option<Judgement> {
+    if status == StatusCode::OK && is_grpc(headers) { codes.judge(headers) } else { None }
+}
+
+/// Says that a response with this head is no answer, by its own status.
+pub(crate) fn refusal(status: StatusCode, headers: &HeaderMap) -> String {
+    // Under gRPC that stands beside a 200.
+    match grpc::said(headers) {
+        Some(code) if status.is_success() => format!("it answered gRPC status {code:?}"),
+        _ => format!("it answered {status}"),
     }
 }
 
@@ -37,18 +72,18 @@ pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
 }
 
 /// Where a response says how its call went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Verdict {
     /// In its head; that the body comes to its end adds nothing to it.
     Head,
     /// In its trailers, under gRPC.
-    Trailers,
+    Trailers(Codes),
 }
 
 impl Verdict {
-    pub(crate) fn announced(status: StatusCode, headers: &HeaderMap) -> Self {
-        if status == StatusCode::OK && is_grpc(headers) && grpc::status(headers).is_none() {
-            Self::Trailers
+    pub(crate) fn announced(status: StatusCode, headers: &HeaderMap, codes: Codes) -> Self {
+        if status == StatusCode::OK && is_grpc(headers) && grpc::said(headers).is_none() {
+            Self::Trailers(codes)
         } else {
             Self::Head
         }
@@ -60,18 +95,18 @@ impl Verdict {
         match trailers.and_then(grpc::is_ok) {
             // Whatever the head said: a client reads the trailers, too.
             Some(is_ok) => is_ok,
-            None => self == Self::Head,
+            None => matches!(self, Self::Head),
         }
     }
 
     /// What it means that the body came to its end with these trailers, or with none.
-    pub(crate) fn at_end(self, trailers: Option<&HeaderMap>) -> Outcome {
+    pub(crate) fn at_end(self, trailers: Option<&HeaderMap>) -> Judgement {
         match self {
-            Self::Head => Outcome::Success,
+            Self::Head => Judgement::SUCCESS,
             // Whoever does not say how the call went did not finish it.
-            Self::Trailers => trailers
-                .and_then(grpc::status)
-                .map_or(Outcome::Failure, |judgement| judgement.outcome),
+            Self::Trailers(codes) => trailers
+                .and_then(|trailers| codes.judge(trailers))
+                .unwrap_or(Judgement::FAILURE.retry(Retry::Never)),
         }
     }
 }

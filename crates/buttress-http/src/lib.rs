@@ -1,7 +1,7 @@
 //! What HTTP adds to the Buttress layers.
 //!
 //! The layers know nothing of HTTP; this crate teaches them. Give [`Http`] to a layer's builder
-//! (`.protocol(Http::new())`) and
+//! (`.protocol(Http::new())`), or [`Grpc`] where nothing else is spoken, and
 //!
 //! - a status says what the call means for the dependency, see [`Http`];
 //! - a response is over when its body is: until then a permit is held, the clock runs, and the
@@ -64,6 +64,7 @@
 
 pub mod accept_deadline;
 mod body;
+mod content_type;
 mod deadline_header;
 mod discard;
 mod grpc;
@@ -84,6 +85,7 @@ pub use accept_deadline::{AcceptDeadline, AcceptDeadlineLayer};
 pub use body::Followed;
 pub use deadline_header::DeadlineHeader;
 pub use discard::Discarding;
+pub use grpc::Grpc;
 pub use idempotency_key::{IdempotencyKey, IdempotencyKeyLayer};
 pub use judge::retry_after;
 pub use protocol::{ENVOY_ATTEMPT_COUNT, Http};
@@ -95,3 +97,8 @@ pub use response_key::ResponseKey;
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
 pub use substitute::{DEGRADED_HEADER, Substituted};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};
+
+/// The crate's own page, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

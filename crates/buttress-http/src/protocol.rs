@@ -1,21 +1,20 @@
 //! The protocol of HTTP requests and responses.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use buttress_core::{
     Attempt, BoxError, Classify, Discard, Follow, Follower, Judgement, Obstacle, Repeat, Repeated,
-    Retry,
 };
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::{
     Followed,
     discard::{self, Discarding},
-    judge::{self, Verdict},
+    judge::{self, Codes, Statuses, Verdict},
     repeat,
     substitute::DEGRADED,
-    unsent,
+    unsent::Unsent,
 };
 
 /// The header in which Envoy says which attempt a request is, from 1; for
@@ -37,6 +36,8 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// | an error that proves that nothing was sent | failure | every request of which there is a copy |
 /// | another error | as [`Judgement::of_error`] | |
 ///
+/// [`statuses`](Self::statuses) judges otherwise, and [`hint`](Self::hint) reads another header.
+///
 /// Under gRPC, which is a 200 with its content type, it is the `grpc-status` that says how the call
 /// went: the one in the head, where the response is its head alone, or else the one in the trailers.
 ///
@@ -55,7 +56,8 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// the head. gRPC-Web, whose trailers are data, is HTTP like any other.
 ///
 /// A pushback that is negative, or no number, means that there is to be no other attempt. gRPC
-/// requests are POSTs: those of a method that is idempotent need the mark.
+/// requests are POSTs: those of a method that is idempotent need the mark. A client that speaks
+/// nothing but gRPC has [`Grpc`](crate::Grpc), where all this can be chosen.
 ///
 /// # When a response is over
 ///
@@ -64,7 +66,8 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// # Which requests are repeated
 ///
 /// Those with an idempotent method by RFC 9110, section 9.2.2, those that carry an
-/// `Idempotency-Key` header, and those [marked](crate::Repeatable) in their extensions. Others
+/// `Idempotency-Key` header, and those [marked](crate::Repeatable) in their extensions;
+/// [`idempotent`](Self::idempotent) says which methods are. Others
 /// only where it is proved that the first was not executed: by an error that says so (see
 /// [`unsent`](Self::unsent)), or by a classifier's [`Retry::Safe`](buttress_core::Retry::Safe).
 ///
@@ -132,13 +135,87 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 pub struct Http {
     attempt_header: Option<&'static HeaderName>,
     pub(crate) degraded_header: Option<&'static HeaderName>,
-    unsent: Option<fn(&(dyn Error + 'static)) -> bool>,
+    unsent: Unsent,
+    statuses: Statuses,
+    idempotent: fn(&Method) -> bool,
+    timed_to_head: bool,
 }
 
 impl Http {
     /// HTTP with the meanings of the tables above.
     pub const fn new() -> Self {
-        Self { attempt_header: None, degraded_header: Some(&DEGRADED), unsent: None }
+        Self {
+            attempt_header: None,
+            degraded_header: Some(&DEGRADED),
+            unsent: Unsent::new(),
+            statuses: Statuses::new(),
+            idempotent: Method::is_idempotent,
+            timed_to_head: false,
+        }
+    }
+
+    /// Judges these statuses by this function, where it says something. Default: by the table above.
+    ///
+    /// If the judgement allows another attempt and has no delay of its own, that of the
+    /// [hint](Self::hint) is added. Under gRPC the status is always 200, and not asked for.
+    ///
+    /// ```
+    /// use buttress_core::{Judgement, Retry};
+    /// use buttress_http::Http;
+    ///
+    /// let http = Http::new().statuses(|status| match status.as_u16() {
+    ///     408 | 425 => Some(Judgement::NEUTRAL.retry(Retry::IfRepeatable)),
+    ///     // This server means by it that it is overloaded.
+    ///     500 => Some(Judgement::FAILURE),
+    ///     _ => None,
+    /// });
+    /// ```
+    pub const fn statuses(mut self, judge: fn(StatusCode) -> Option<Judgement>) -> Self {
+        self.statuses.judge = Some(judge);
+        self
+    }
+
+    /// Reads by this function how long the server asks to wait. Default:
+    /// [`retry_after`](crate::retry_after).
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use buttress_http::{Http, retry_after};
+    ///
+    /// let http = Http::new().hint(|headers| {
+    ///     let millis = headers.get("retry-after-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+    ///     millis.map(Duration::from_millis).or_else(|| retry_after(headers, SystemTime::now()))
+    /// });
+    /// ```
+    pub const fn hint(mut self, hint: fn(&HeaderMap) -> Option<Duration>) -> Self {
+        self.statuses.hint = Some(hint);
+        self
+    }
+
+    /// Repeats requests of the methods that this function says do no harm when they are executed
+    /// twice; those with a key or a mark are repeated, whatever it says. Default: those of RFC 9110,
+    /// section 9.2.2, as by [`Method::is_idempotent`].
+    ///
+    /// ```
+    /// use buttress_http::Http;
+    ///
+    /// // What these servers do at a PUT or DELETE they do again.
+    /// let http = Http::new().idempotent(http::Method::is_safe);
+    /// ```
+    pub const fn idempotent(mut self, idempotent: fn(&Method) -> bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Takes for the time of a call that until the head of its response. Default: until its end, less
+    /// the time in which its reader had what he had asked for.
+    ///
+    /// For what streams for as long as it likes, as server-sent events do: a breaker that counts slow
+    /// calls, and a limit that learns from how long they take, look at the head then. What bounds the
+    /// time of a call bounds all of it as before.
+    pub const fn slow_by_head(mut self) -> Self {
+        self.timed_to_head = true;
+        self
     }
 
     /// Writes the number of each attempt, from 1, into this header, for instance
@@ -179,12 +256,8 @@ impl Http {
     /// a handler that first did something, and then passed on the error of a client of its own,
     /// would do it again.
     pub const fn unsent(mut self, proves: fn(&(dyn Error + 'static)) -> bool) -> Self {
-        self.unsent = Some(proves);
+        self.unsent = Unsent::or(proves);
         self
-    }
-
-    fn is_unsent(&self, error: &(dyn Error + 'static)) -> bool {
-        unsent::is_proved_by(error) || self.unsent.is_some_and(|proves| proves(error))
     }
 }
 
@@ -197,14 +270,12 @@ impl Default for Http {
 impl<B> Classify<Response<B>> for Http {
     fn classify(&self, result: Result<&Response<B>, &BoxError>) -> Judgement {
         match result {
-            Ok(response) => judge::head(response.status(), response.headers()),
-            Err(error) => {
-                let judgement = Judgement::of_error(error.as_ref());
-                if self.is_unsent(error.as_ref()) {
-                    return judgement.retry(Retry::Safe);
-                }
-                judgement
+            Ok(response) => {
+                let (status, headers) = (response.status(), response.headers());
+                judge::grpc_head(status, headers, Codes::TABLE)
+                    .unwrap_or_else(|| self.statuses.judge(status, headers))
             }
+            Err(error) => self.unsent.judge(error.as_ref()),
         }
     }
 }
@@ -217,17 +288,23 @@ where
     type Response<F: Follower> = Response<Followed<B, F>>;
 
     fn follow<F: Follower>(&self, response: Response<B>, follower: F) -> Self::Response<F> {
-        let verdict = Verdict::announced(response.status(), response.headers());
+        let verdict = Verdict::announced(response.status(), response.headers(), Codes::TABLE);
         response.map(|body| Followed::new(body, verdict, follower))
+    }
+
+    fn timed_to_head(&self, _response: &Response<B>) -> bool {
+        self.timed_to_head
     }
 }
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<B> Repeat<Request<B>> for Http
 where
     B: Body + Default + 'static,
 {
     fn repeat(&self, request: &Request<B>) -> Option<Repeated<Request<B>>> {
-        repeat::request(request)
+        repeat::request(request, || (self.idempotent)(request.method()))
     }
 
     fn obstacle(&self, copy: &mut Request<B>, answered: bool) -> Option<Obstacle> {

@@ -26,7 +26,12 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Repeatable;
 
-pub(crate) fn request<B>(request: &Request<B>) -> Option<Repeated<Request<B>>>
+/// A copy of the request, if there can be one, and when it may be sent: always, if what it asks for does
+/// no harm twice.
+pub(crate) fn request<B>(
+    request: &Request<B>,
+    idempotent: impl FnOnce() -> bool,
+) -> Option<Repeated<Request<B>>>
 where
     B: Body + Default + 'static,
 {
@@ -37,7 +42,7 @@ where
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone();
     let marked = request.extensions().get::<Repeatable>().is_some();
-    let when = if marked || request.method().is_idempotent() || has_key(request.headers()) {
+    let when = if marked || has_key(request.headers()) || idempotent() {
         Repeatability::Always
     } else {
         Repeatability::OnlyUnsent

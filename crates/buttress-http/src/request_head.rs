@@ -41,3 +41,9 @@ impl RequestHead {
         }
     }
 }
+
+impl<B> From<&Request<B>> for RequestHead {
+    fn from(request: &Request<B>) -> Self {
+        Self::of(request)
+    }
+}

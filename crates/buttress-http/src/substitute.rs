@@ -7,7 +7,9 @@ mod fields;
 mod mark;
 mod storable;
 
-use buttress_core::{BoxError, Degraded, Held, Outcome, Recording, Remembers, Substitute};
+use buttress_core::{
+    BoxError, Classify, Degraded, Held, Outcome, Recording, Remembers, Substitute,
+};
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
@@ -34,19 +36,10 @@ where
     }
 
     fn check(&self, alternative: &Response<A>) -> Result<(), BoxError> {
-        let status = alternative.status();
-        match judge::head(status, alternative.headers()).outcome {
-            Outcome::Success => Ok(()),
-            // Under gRPC its own status says it, beside a 200.
-            Outcome::Failure | Outcome::Neutral => Err(match alternative
-                .headers()
-                .get("grpc-status")
-            {
-                Some(code) if status.is_success() => format!("it answered gRPC status {code:?}"),
-                _ => format!("it answered {status}"),
-            }
-            .into()),
+        if self.classify(Ok(alternative)).outcome == Outcome::Success {
+            return Ok(());
         }
+        Err(judge::refusal(alternative.status(), alternative.headers()).into())
     }
 
     fn alternative(&self, alternative: Response<A>, held: Held) -> Self::Response {

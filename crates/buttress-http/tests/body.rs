@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, End, Follow, Follower, Outcome};
+use buttress_core::{BoxError, Deadline, End, Follow, Follower, Judgement};
 use buttress_http::{Followed, Http};
 use buttress_testkit::{BodyStep, ScriptedBody};
 use http::Response;
@@ -45,8 +45,8 @@ impl Follower for Witness {
 
     fn ended(self, end: End<'_>) {
         let end = match end {
-            End::Complete(outcome) => {
-                assert_eq!(outcome, Outcome::Success);
+            End::Complete(judgement) => {
+                assert_eq!(judgement, Judgement::SUCCESS);
                 "complete".to_owned()
             }
             End::Failed(error) => format!("failed: {error}"),

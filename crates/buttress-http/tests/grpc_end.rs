@@ -33,7 +33,7 @@ impl Follower for Witness {
         let mut known = self.0.lock().unwrap();
         assert_eq!(*known, Known::Nothing, "told twice");
         *known = match end {
-            End::Complete(outcome) => Known::Complete(outcome),
+            End::Complete(judgement) => Known::Complete(judgement.outcome),
             End::Failed(_) => Known::Failed,
         };
     }

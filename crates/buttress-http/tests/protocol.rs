@@ -40,6 +40,62 @@ fn a_hint_comes_with_the_judgement() {
     }
 }
 
+#[test]
+fn statuses_are_judged_as_told() {
+    let http = Http::new().statuses(|status| match status.as_u16() {
+        408 => Some(Judgement::NEUTRAL.retry(Retry::IfRepeatable)),
+        503 => Some(Judgement::NEUTRAL),
+        500 => Some(Judgement::FAILURE.after(Some(Duration::from_secs(1)))),
+        _ => None,
+    });
+    let judge = |status: u16| {
+        let response = Response::builder().status(status).header(RETRY_AFTER, "7");
+        http.classify(Ok(&response.body(()).unwrap()))
+    };
+    let seven = Some(Duration::from_secs(7));
+    assert_eq!(judge(408), Judgement::NEUTRAL.retry(Retry::IfRepeatable).after(seven));
+    assert_eq!(judge(503), Judgement::NEUTRAL, "no hint where there is to be no other attempt");
+    assert_eq!(judge(500).after, Some(Duration::from_secs(1)), "its own delay");
+    assert_eq!(judge(502), Judgement::FAILURE.after(seven), "as by the table");
+    assert_eq!(judge(200), Judgement::SUCCESS);
+    // Under gRPC the status of HTTP says nothing.
+    let response = Response::builder().header("content-type", "application/grpc");
+    let response = response.header("grpc-status", "14").body(()).unwrap();
+    let all = Http::new().statuses(|_| Some(Judgement::SUCCESS));
+    assert_eq!(all.classify(Ok(&response)), Judgement::FAILURE);
+}
+
+#[test]
+fn the_hint_is_read_where_told() {
+    let http = Http::new().hint(|headers| {
+        headers.get("x-wait")?.to_str().ok()?.parse().ok().map(Duration::from_millis)
+    });
+    let judge = |status: u16, name: &str| {
+        let response = Response::builder().status(status).header(name, "7");
+        http.classify(Ok(&response.body(()).unwrap())).after
+    };
+    assert_eq!(judge(503, "x-wait"), Some(Duration::from_millis(7)));
+    assert_eq!(judge(429, "x-wait"), Some(Duration::from_millis(7)));
+    assert_eq!(judge(503, "retry-after"), None, "in place of the usual one");
+    assert_eq!(judge(200, "x-wait"), None);
+}
+
+#[test]
+fn methods_are_idempotent_as_told() {
+    let when = |http: Http, method: &Method, key: bool| {
+        let mut request = Request::builder().method(method).body(Full::<Bytes>::default()).unwrap();
+        if key {
+            request.headers_mut().insert("idempotency-key", "a".parse().unwrap());
+        }
+        http.repeat(&request).unwrap().when
+    };
+    let safe = Http::new().idempotent(Method::is_safe);
+    assert_eq!(when(safe, &Method::GET, false), Repeatability::Always);
+    assert_eq!(when(safe, &Method::PUT, false), Repeatability::OnlyUnsent);
+    assert_eq!(when(safe, &Method::PUT, true), Repeatability::Always);
+    assert_eq!(when(Http::new(), &Method::PUT, false), Repeatability::Always);
+}
+
 /// A gRPC status counts only where gRPC is spoken, and there only under the status of HTTP that it
 /// comes with.
 #[test]

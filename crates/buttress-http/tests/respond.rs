@@ -105,12 +105,12 @@ async fn a_rejection_is_found_however_deep() {
 
 #[tokio::test]
 async fn full_can_be_429_and_never_a_success() {
-    let layer = RespondLayer::new().when_full(StatusCode::TOO_MANY_REQUESTS).unwrap();
+    let layer = RespondLayer::builder().when_full(StatusCode::TOO_MANY_REQUESTS).build().unwrap();
     let error = || -> BoxError {
         rejection(RejectionKind::BulkheadFull { limit: 1, in_flight: 1, queued: 0 }).into()
     };
     assert_eq!(answer(layer, error).await.0, 429);
-    let error = RespondLayer::new().when_full(StatusCode::OK).unwrap_err();
+    let error = RespondLayer::builder().when_full(StatusCode::OK).build().unwrap_err();
     assert_eq!(error.setting(), "when_full");
 }
 

@@ -91,7 +91,8 @@ async fn each_rejection_its_status() {
         (|| rejection(RejectionKind::UnknownCompartment { compartment: "x".into() }), INTERNAL),
         (|| "connection refused by 10.1.2.3".into(), UNAVAILABLE),
     ];
-    let full_is_429 = RespondLayer::new().when_full(StatusCode::TOO_MANY_REQUESTS).unwrap();
+    let full_is_429 =
+        RespondLayer::builder().when_full(StatusCode::TOO_MANY_REQUESTS).build().unwrap();
     for (error, status) in cases {
         let response = refused(full_is_429, "application/grpc+proto", error).await;
         let (head, body) = response.into_parts();

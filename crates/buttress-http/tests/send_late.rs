@@ -7,6 +7,7 @@ use buttress_http::SendDeadlineLayer;
 use buttress_testkit::{Probe, Recorder, Reply};
 use buttress_timeout::TimeoutLayer;
 use http::{Request, header::CONTENT_TYPE};
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -84,4 +85,22 @@ async fn a_rejection_from_inside_stays_whose_it_was() {
     let error = Deadline::scoped(deadline, call).await.unwrap_err();
     assert_eq!(Rejection::find(error.as_ref()).unwrap().name(), "inside");
     assert_eq!(layer.handle().snapshot().late, 0);
+}
+
+/// The request may ask for less itself, as tonic's `set_timeout` has it: then nobody outside ends it at
+/// that time, and it is not left to him.
+#[tokio::test(start_paused = true)]
+async fn less_time_that_the_request_asked_for_is_not_left_to_the_limit_outside() {
+    let (fails, _handle) =
+        Probe::new(|_: Request<()>| Reply::<()>::After(SECOND, Err("transport error".into())));
+    let outside = TimeoutLayer::new(30 * SECOND).unwrap();
+    let request = Request::builder().header(CONTENT_TYPE, "application/grpc");
+    let request = request.header("grpc-timeout", "1S").body(()).unwrap();
+    let begun = Instant::now();
+    let call = outside.layer(SendDeadlineLayer::new().layer(fails)).oneshot(request);
+    let error = call.await.unwrap_err();
+    assert_eq!(begun.elapsed(), SECOND);
+    let rejection = Rejection::find(error.as_ref()).expect("a rejection");
+    assert_eq!(rejection.kind(), &RejectionKind::DeadlineExceeded { called: true });
+    assert_eq!(rejection.name(), "send-deadline");
 }

@@ -12,7 +12,7 @@
 //! | `fallback` | `FallbackLayer`: a reduced answer rather than none, marked as such | `fallback` |
 //! | `memory` | `MemoryStore`: last known good answers in this process | `fallback` |
 //! | `redis` | `RedisStore`: last known good answers that a fleet shares | `redis` |
-//! | `http` | the `Http` protocol, deadlines in headers, request bodies limited and repeatable, idempotency keys, and `RespondLayer` for servers | `http` |
+//! | `http` | the protocols `Http` and `Grpc`, deadlines in headers, request bodies limited and repeatable, idempotency keys, and `RespondLayer` for servers | `http` |
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
@@ -39,6 +39,14 @@
 //! - The *bulkhead* holds a place for as long as an attempt runs, its body included.
 //! - The limit of one *attempt* is what the breaker judges a hung dependency by.
 //! - *send deadline* stands innermost, so that each attempt sends what is left of the time then.
+//!
+//! # If the compiler says "the method `oneshot` exists, but its trait bounds were not satisfied"
+//!
+//! Then the stack is no `Service` of this request, and the compiler does not say why, for it looks no
+//! further than `Service<_>`. Tell it the type of the request, by
+//! [`core::check_service::<Request<Body>>(&stack)`](core::check_service), and it names the layer, and
+//! what to write. So does any function that asks for a `Service` of a certain request, as those of
+//! axum, hyper and tonic.
 //!
 //! # If the compiler says "implementation of `From` is not general enough"
 //!
@@ -105,14 +113,19 @@ pub mod prelude {
     #[cfg(all(feature = "fallback", feature = "memory"))]
     pub use buttress_fallback::MemoryStore;
     #[cfg(feature = "fallback")]
-    pub use buttress_fallback::{FallbackLayer, LastKnownGood};
+    pub use buttress_fallback::{Failure, FallbackLayer, LastKnownGood};
     #[cfg(feature = "http")]
     pub use buttress_http::{
-        AcceptDeadlineLayer, Http, IdempotencyKeyLayer, Repeatable, ReplayBodyLayer, RequestHead,
-        RespondLayer, ResponseKey, SendDeadlineLayer, TransferTimeoutLayer,
+        AcceptDeadlineLayer, Grpc, Http, IdempotencyKeyLayer, Repeatable, ReplayBodyLayer,
+        RequestHead, RespondLayer, ResponseKey, SendDeadlineLayer, TransferTimeoutLayer,
     };
     #[cfg(feature = "retry")]
     pub use buttress_retry::{Backoff, Jitter, JitteredRetryLayer, RetryBudget};
     #[cfg(feature = "timeout")]
     pub use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 }
+
+/// The crate's own page, whose example is compiled where it can be.
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

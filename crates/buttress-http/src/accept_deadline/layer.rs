@@ -24,6 +24,8 @@ pub(super) struct Shared {
     max: Option<Duration>,
     pub(super) reporter: Reporter,
     pub(super) counts: Counts,
+    /// Whether the layer is switched off.
+    pub(super) is_off: bool,
 }
 
 impl Shared {
@@ -67,8 +69,21 @@ impl AcceptDeadlineLayer {
         AcceptDeadlineHandle::new(Arc::clone(&self.shared))
     }
 
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No header is read and no deadline set, also not one that the request carries in its extensions,
+    /// and none is refused. Its [handle](Self::handle) has counts of its own, which stay at zero.
+    pub fn disabled(self) -> Self {
+        let Shared { headers, max, reporter, .. } = &*self.shared;
+        let (headers, max, reporter) = (headers.clone(), *max, reporter.clone());
+        let counts = Counts::default();
+        Self { shared: Arc::new(Shared { headers, max, reporter, counts, is_off: true }) }
+    }
+
     fn of(headers: Vec<DeadlineHeader>, max: Option<Duration>, reporter: Reporter) -> Self {
-        Self { shared: Arc::new(Shared { headers, max, reporter, counts: Counts::default() }) }
+        let counts = Counts::default();
+        Self { shared: Arc::new(Shared { headers, max, reporter, counts, is_off: false }) }
     }
 }
 
@@ -155,6 +170,7 @@ impl fmt::Debug for Shared {
             .field("name", self.reporter.name())
             .field("headers", &self.headers)
             .field("max", &self.max)
+            .field("is_off", &self.is_off)
             .finish_non_exhaustive()
     }
 }

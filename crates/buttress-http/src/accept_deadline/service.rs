@@ -61,6 +61,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.shared.is_off {
+            let call = ReadyCall::start(&mut self.inner, request);
+            return ResponseFuture::new(call, None, &self.shared);
+        }
         let allowance = self.shared.allowance(request.headers());
         let carried = request.extensions().get::<Deadline>().copied();
         let mut deadline = Deadline::sooner(carried, Deadline::current());

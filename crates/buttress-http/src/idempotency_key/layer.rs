@@ -11,7 +11,8 @@ use super::IdempotencyKey;
 /// Gives each call a key that makes it safe to send twice; see the [module's page](super).
 #[derive(Debug, Clone)]
 pub struct IdempotencyKeyLayer {
-    keys: Keys,
+    // None if it is switched off.
+    keys: Option<Keys>,
 }
 
 /// Where the keys come from; clones draw from the same.
@@ -29,6 +30,12 @@ impl IdempotencyKeyLayer {
     /// A builder; see the [table of settings](super#settings).
     pub fn builder() -> IdempotencyKeyLayerBuilder {
         IdempotencyKeyLayerBuilder { randomness: Randomness::default() }
+    }
+
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    pub fn disabled(self) -> Self {
+        Self { keys: None }
     }
 }
 
@@ -58,7 +65,7 @@ impl IdempotencyKeyLayerBuilder {
 
     /// Builds the layer. There is nothing to refuse.
     pub fn build(self) -> IdempotencyKeyLayer {
-        IdempotencyKeyLayer { keys: Keys { randomness: Arc::new(self.randomness) } }
+        IdempotencyKeyLayer { keys: Some(Keys { randomness: Arc::new(self.randomness) }) }
     }
 }
 

@@ -12,11 +12,11 @@ use crate::repeat::{IDEMPOTENCY_KEY, has_key};
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey<S> {
     inner: S,
-    keys: Keys,
+    keys: Option<Keys>,
 }
 
 impl<S> IdempotencyKey<S> {
-    pub(super) fn new(inner: S, keys: Keys) -> Self {
+    pub(super) fn new(inner: S, keys: Option<Keys>) -> Self {
         Self { inner, keys }
     }
 
@@ -49,9 +49,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        if !request.method().is_idempotent() && !has_key(request.headers()) {
+        let keys = self.keys.as_ref();
+        let needs_one = !request.method().is_idempotent() && !has_key(request.headers());
+        if let Some(keys) = keys.filter(|_| needs_one) {
             // Where a map has no room for one header more, the request is not repeated.
-            let _ = request.headers_mut().try_insert(IDEMPOTENCY_KEY, self.keys.draw());
+            let _ = request.headers_mut().try_insert(IDEMPOTENCY_KEY, keys.draw());
         }
         self.inner.call(request)
     }

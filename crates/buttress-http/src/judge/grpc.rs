@@ -16,41 +16,67 @@ enum Pushback {
     Stop,
 }
 
-/// Judges a call by the status in these headers, be they trailers or a head that is all there is of
-/// the response; `None` if there is none.
+/// How gRPC's codes are judged: by the table at [`Http`](crate::Http), where nothing else was said.
 ///
 /// The codes are those of gRPC's "Status codes and their use in gRPC"; what is repeated, and what a
 /// pushback means, is its proposal A6, "gRPC Retry Design".
-pub(super) fn status(headers: &HeaderMap) -> Option<Judgement> {
-    let code = headers.get(STATUS)?;
-    let judgement = match digits(code).map(|code| code.parse().unwrap_or(u16::MAX)) {
-        // OK, and what the caller asked for that can not be had: the dependency works.
-        Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => Judgement::SUCCESS,
-        // CANCELLED, and UNIMPLEMENTED, a standing property of the server.
-        Some(1 | 12) => Judgement::NEUTRAL,
-        // RESOURCE_EXHAUSTED: a quota, as 429, or a message that is too large, so only if the
-        // server says when.
-        Some(8) => match pushback(headers) {
-            Pushback::After(_) => Judgement::NEUTRAL.retry(Retry::IfRepeatable),
-            Pushback::Nothing | Pushback::Stop => Judgement::NEUTRAL,
-        },
-        // UNAVAILABLE.
-        Some(14) => Judgement::FAILURE,
-        // UNKNOWN, INTERNAL, DATA_LOSS, what is no code, and DEADLINE_EXCEEDED, after which there is
-        // no time for another attempt.
-        _ => Judgement::FAILURE.retry(Retry::Never),
-    };
-    Some(match pushback(headers) {
-        _ if judgement.retry == Retry::Never => judgement,
-        Pushback::Nothing => judgement,
-        Pushback::After(delay) => judgement.after(Some(delay)),
-        Pushback::Stop => judgement.retry(Retry::Never),
-    })
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Codes {
+    // Not an option, whose place is needed for one more: a body has this beside whether it needs it.
+    own: fn(u16) -> Option<Judgement>,
+}
+
+impl Codes {
+    pub(crate) const TABLE: Self = Self { own: |_| None };
+
+    pub(crate) const fn judged_by(judge: fn(u16) -> Option<Judgement>) -> Self {
+        Self { own: judge }
+    }
+
+    /// Judges a call by the status in these headers, be they trailers or a head that is all there is
+    /// of the response; `None` if there is none.
+    pub(crate) fn judge(self, headers: &HeaderMap) -> Option<Judgement> {
+        let code = digits(said(headers)?).and_then(|code| code.parse().ok());
+        Some(self.of(code, headers))
+    }
+
+    /// Judges a call that ended with this code, which is none if it makes no sense.
+    pub(crate) fn of(self, code: Option<u16>, headers: &HeaderMap) -> Judgement {
+        let own = code.and_then(self.own);
+        let judgement = own.unwrap_or_else(|| match code {
+            // OK, and what the caller asked for that can not be had: the dependency works.
+            Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 16) => Judgement::SUCCESS,
+            // CANCELLED, and UNIMPLEMENTED, a standing property of the server.
+            Some(1 | 12) => Judgement::NEUTRAL,
+            // RESOURCE_EXHAUSTED: a quota, as 429, or a message that is too large, so only if the
+            // server says when.
+            Some(8) => match pushback(headers) {
+                Pushback::After(_) => Judgement::NEUTRAL.retry(Retry::IfRepeatable),
+                Pushback::Nothing | Pushback::Stop => Judgement::NEUTRAL,
+            },
+            // UNAVAILABLE.
+            Some(14) => Judgement::FAILURE,
+            // UNKNOWN, INTERNAL, DATA_LOSS, what is no code, and DEADLINE_EXCEEDED, after which there
+            // is no time for another attempt.
+            _ => Judgement::FAILURE.retry(Retry::Never),
+        });
+        match pushback(headers) {
+            _ if judgement.retry == Retry::Never => judgement,
+            Pushback::Nothing => judgement,
+            Pushback::After(delay) => judgement.after(Some(delay)),
+            Pushback::Stop => judgement.retry(Retry::Never),
+        }
+    }
+}
+
+/// What these headers say of how the call went.
+pub(super) fn said(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers.get(STATUS)
 }
 
 /// Whether these headers say OK; `None` if they do not say how the call went.
 pub(super) fn is_ok(headers: &HeaderMap) -> Option<bool> {
-    headers.get(STATUS).map(|code| code == "0")
+    said(headers).map(|code| code == "0")
 }
 
 /// A value that is negative, or no number, asks for no further attempt.
@@ -80,7 +106,7 @@ mod tests {
         if let Some(pushback) = pushback {
             headers.insert(PUSHBACK, HeaderValue::from_static(pushback));
         }
-        super::status(&headers)
+        Codes::TABLE.judge(&headers)
     }
 
     #[test]
@@ -96,7 +122,7 @@ mod tests {
             let judgement = judged(no_code, None);
             assert_eq!(judgement, Some(Judgement::FAILURE.retry(Retry::Never)), "{no_code}");
         }
-        assert_eq!(super::status(&HeaderMap::new()), None, "the status is still to come");
+        assert_eq!(Codes::TABLE.judge(&HeaderMap::new()), None, "the status is still to come");
     }
 
     #[test]

@@ -13,6 +13,11 @@ const MOST_BYTES: usize = 1 << 30;
 
 /// Keeps what is sent of request bodies, so that they can be sent again; see the
 /// [module's page](super).
+///
+/// It can not be switched off by `disabled`, as other layers can, and need not be: what stands inside
+/// is made for a [`ReplayBody`](super::ReplayBody) in any case, which would then be one that no retry
+/// can repeat, whatever it was made of. It keeps nothing as long as no retry inside takes a copy; so it is
+/// off where the retry is.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplayBodyLayer {
     max_bytes: usize,

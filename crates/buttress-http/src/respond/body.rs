@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 use pin_project::pin_project;
 
-use super::grpc_status::GrpcStatus;
+use super::{answers::Answers, grpc_status::GrpcStatus};
 
 /// The body of a response of [`Respond`](super::Respond).
 ///
@@ -35,6 +35,7 @@ enum State<B> {
     Grpc {
         #[pin]
         body: B,
+        answers: Answers,
     },
     Text(Full<Bytes>),
     Over,
@@ -42,8 +43,13 @@ enum State<B> {
 
 impl<B> Body<B> {
     /// The body of the inner response; under gRPC its errors become trailers.
-    pub(super) fn inner(body: B, grpc: bool) -> Self {
-        Self { state: if grpc { State::Grpc { body } } else { State::Plain { body } } }
+    pub(super) fn inner(body: B, grpc: Option<Answers>) -> Self {
+        Self {
+            state: match grpc {
+                Some(answers) => State::Grpc { body, answers },
+                None => State::Plain { body },
+            },
+        }
     }
 
     /// A text that stands for an error.
@@ -78,7 +84,7 @@ where
                 }
                 frame.map(|frame| frame.map_err(Into::into))
             }
-            StateProj::Grpc { body } => match ready!(body.poll_frame(cx)) {
+            StateProj::Grpc { body, answers } => match ready!(body.poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     // An error that comes after the trailers comes too late to be said.
                     if frame.is_trailers() {
@@ -88,8 +94,8 @@ where
                 }
                 Some(Err(error)) => {
                     let error: BoxError = error.into();
+                    let trailers = GrpcStatus::of(error.as_ref(), answers).trailers();
                     state.set(State::Over);
-                    let trailers = GrpcStatus::of(error.as_ref()).trailers();
                     Some(Ok(Frame::trailers(trailers)))
                 }
                 None => None,
@@ -104,7 +110,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Plain { body } | State::Grpc { body } => body.is_end_stream(),
+            State::Plain { body } | State::Grpc { body, .. } => body.is_end_stream(),
             State::Text(text) => text.is_end_stream(),
             State::Over => true,
         }
@@ -114,8 +120,8 @@ where
         match &self.state {
             // An exact one would become a `Content-Length`, and trailers that stand in for the
             // rest of the body would break that promise.
-            State::Grpc { body } if !body.is_end_stream() => SizeHint::default(),
-            State::Plain { body } | State::Grpc { body } => body.size_hint(),
+            State::Grpc { body, .. } if !body.is_end_stream() => SizeHint::default(),
+            State::Plain { body } | State::Grpc { body, .. } => body.size_hint(),
             State::Text(text) => text.size_hint(),
             State::Over => SizeHint::with_exact(0),
         }

@@ -9,25 +9,32 @@ use std::{
 
 use buttress_core::{BoxError, ReadyCall};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use super::{Body, grpc_status::GrpcStatus, status};
-use crate::grpc::is_grpc;
+use super::{Body, accept::Format, answers::Answers, grpc_status::GrpcStatus, plain};
+use crate::content_type::is_grpc;
 
 /// The future of [`Respond`](super::Respond).
 #[pin_project]
 pub struct ResponseFuture<S: Service<Request<B>>, B> {
     #[pin]
     call: ReadyCall<S, Request<B>>,
-    grpc: bool,
-    full: StatusCode,
+    form: Form,
+    answers: Answers,
+}
+
+/// How a caller wants to be told of an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Plain(Format),
+    Grpc,
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(super) fn new(call: ReadyCall<S, Request<B>>, grpc: bool, full: StatusCode) -> Self {
-        Self { call, grpc, full }
+    pub(super) fn new(call: ReadyCall<S, Request<B>>, form: Form, answers: Answers) -> Self {
+        Self { call, form, answers }
     }
 }
 
@@ -41,19 +48,22 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (grpc, full) = (*this.grpc, *this.full);
         Poll::Ready(Ok(match ready!(this.call.poll(cx)) {
             Ok(response) => {
                 // Trailers would make any other response that breaks off look whole.
-                let grpc = grpc && is_grpc(response.headers());
-                response.map(|body| Body::inner(body, grpc))
+                let grpc = matches!(this.form, Form::Grpc) && is_grpc(response.headers());
+                let answers = grpc.then_some(*this.answers);
+                response.map(|body| Body::inner(body, answers))
             }
             Err(error) => {
                 let error: BoxError = error.into();
-                if grpc {
-                    GrpcStatus::of(error.as_ref()).response(Body::empty())
-                } else {
-                    status::response(error.as_ref(), full).map(Body::text)
+                match *this.form {
+                    Form::Grpc => {
+                        GrpcStatus::of(error.as_ref(), this.answers).response(Body::empty())
+                    }
+                    Form::Plain(format) => {
+                        plain::response(error.as_ref(), this.answers, format).map(Body::text)
+                    }
                 }
             }
         }))

@@ -7,23 +7,23 @@ use std::{
 
 use buttress_core::{BoxError, ReadyCall};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use tower_service::Service;
 
-use super::{Body, ResponseFuture};
-use crate::grpc::is_grpc;
+use super::{Body, ResponseFuture, accept::Format, answers::Answers, future::Form};
+use crate::content_type::is_grpc;
 
 /// A service that answers where it would have failed; made by
 /// [`RespondLayer`](super::RespondLayer).
 #[derive(Debug, Clone)]
 pub struct Respond<S> {
     inner: S,
-    full: StatusCode,
+    answers: Answers,
 }
 
 impl<S> Respond<S> {
-    pub(super) fn new(inner: S, full: StatusCode) -> Self {
-        Self { inner, full }
+    pub(super) fn new(inner: S, answers: Answers) -> Self {
+        Self { inner, answers }
     }
 
     /// The inner service.
@@ -59,7 +59,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // gRPC knows no other method: what a browser asks for is answered as it expects.
-        let grpc = request.method() == Method::POST && is_grpc(request.headers());
-        ResponseFuture::new(ReadyCall::start(&mut self.inner, request), grpc, self.full)
+        let form = if request.method() == Method::POST && is_grpc(request.headers()) {
+            Form::Grpc
+        } else {
+            Form::Plain(Format::of(request.headers()))
+        };
+        ResponseFuture::new(ReadyCall::start(&mut self.inner, request), form, self.answers)
     }
 }

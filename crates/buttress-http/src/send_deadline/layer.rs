@@ -24,6 +24,8 @@ pub(super) struct Shared {
     header: DeadlineHeader,
     pub(super) reporter: Reporter,
     pub(super) counts: Counts,
+    /// Whether the layer is switched off.
+    pub(super) is_off: bool,
 }
 
 impl Shared {
@@ -67,8 +69,20 @@ impl SendDeadlineLayer {
         SendDeadlineHandle::new(Arc::clone(&self.shared))
     }
 
+    /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
+    /// setting can decide: `if on { layer } else { layer.disabled() }`.
+    ///
+    /// No header is written or rewritten, no deadline that the request carries in its extensions is set,
+    /// and none is refused. Its [handle](Self::handle) has counts of its own, which stay at zero.
+    pub fn disabled(self) -> Self {
+        let Shared { header, reporter, .. } = &*self.shared;
+        let (header, reporter, counts) = (header.clone(), reporter.clone(), Counts::default());
+        Self { shared: Arc::new(Shared { header, reporter, counts, is_off: true }) }
+    }
+
     fn of(header: DeadlineHeader, reporter: Reporter) -> Self {
-        Self { shared: Arc::new(Shared { header, reporter, counts: Counts::default() }) }
+        let counts = Counts::default();
+        Self { shared: Arc::new(Shared { header, reporter, counts, is_off: false }) }
     }
 }
 
@@ -133,6 +147,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("SendDeadlineLayer")
             .field("name", self.reporter.name())
             .field("header", &self.header)
+            .field("is_off", &self.is_off)
             .finish_non_exhaustive()
     }
 }

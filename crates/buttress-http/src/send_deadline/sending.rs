@@ -47,11 +47,13 @@ where
         if let Some(deadline) = deadline {
             let (now, headers) = (Instant::now(), request.headers_mut());
             let remaining = deadline.remaining_at(now);
-            if headers::write(headers, self.shared.header(), remaining).is_none() {
+            let Some(written) = headers::write(headers, self.shared.header(), remaining) else {
                 // Gives back the readiness that was claimed and is not used.
                 self.inner = self.inner.clone();
                 return Sent::Refused(Some(self.shared.refuse()));
-            }
+            };
+            // Of less than remains, which the request itself asked for, nobody outside knows.
+            let deadline = deadline.min(Deadline::after_instant(now, written));
             told = headers::told(headers).map(|said| Told {
                 deadline,
                 until: Deadline::after_instant(now, said),

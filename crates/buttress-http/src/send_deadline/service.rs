@@ -59,6 +59,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.sending.shared.is_off {
+            let outgoing = Outgoing { request, deadline: None };
+            return ResponseFuture::new(ReadyCall::start(&mut self.sending, outgoing), None);
+        }
         let carried = request.extensions().get::<Deadline>().copied();
         let deadline = Deadline::sooner(carried, Deadline::current());
         if deadline.is_some_and(Deadline::is_past) {

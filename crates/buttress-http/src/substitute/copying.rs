@@ -6,7 +6,7 @@ use buttress_core::Recording;
 use http::{HeaderMap, header::TRAILER, response::Parts};
 use http_body::Body;
 
-use crate::judge::Verdict;
+use crate::judge::{Codes, Verdict};
 
 use super::{
     copy,
@@ -54,7 +54,8 @@ impl Copying {
             age: fields::age(&head.headers),
             announced,
             came: 0,
-            verdict: Verdict::announced(head.status, &head.headers),
+            // Whether it is an answer is for gRPC's OK alone, whatever else is made of the codes.
+            verdict: Verdict::announced(head.status, &head.headers, Codes::TABLE),
             trailers: head.headers.contains_key(TRAILER),
         }))
     }

@@ -46,6 +46,17 @@ impl TransferTimeoutLayer {
     pub fn handle(&self) -> TransferTimeoutHandle {
         TransferTimeoutHandle::new(Arc::clone(&self.shared))
     }
+
+    /// The same layer, switched off: calls pass as if it were not there, but for the types of their
+    /// bodies. Of the same type, so that a setting can decide:
+    /// `if on { layer } else { layer.disabled() }`.
+    ///
+    /// Its [handle](Self::handle) has counts of its own, which stay at zero.
+    pub fn disabled(self) -> Self {
+        let (limits, counts) = (Limits::default(), Counts::default());
+        let reporter = self.shared.reporter.clone();
+        Self { shared: Arc::new(Shared { limits, reporter, counts }) }
+    }
 }
 
 /// Builds a [`TransferTimeoutLayer`].
