@@ -1,0 +1,69 @@
+//! A reverse proxy: takes requests of HTTP/1 and HTTP/2, and passes each on to the upstream of its route.
+//!
+//! It names nothing of the program around it, so that tests include it as it is.
+
+mod bare;
+mod fields;
+pub(crate) mod hop_by_hop;
+mod pass;
+mod route;
+mod server;
+mod stack;
+mod upstream;
+
+use std::time::Duration;
+
+use buttress::prelude::BoxError;
+use tokio::net::TcpListener;
+
+pub(crate) use route::Route;
+
+/// What a gateway goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// How long a connection to an upstream may take.
+    pub(crate) connect: Duration,
+    /// How long one attempt may take until the head of its response.
+    pub(crate) attempt: Duration,
+    /// The longest gap before a frame of a response.
+    pub(crate) read: Duration,
+    /// How long a call may take in all, its attempts and its body included.
+    pub(crate) overall: Duration,
+    /// For how long an upstream that fails is left alone.
+    pub(crate) open_for: Duration,
+    /// Calls to one upstream at once.
+    pub(crate) max_concurrent: usize,
+    /// How long calls in flight have when the gateway is told to stop.
+    pub(crate) drain: Duration,
+}
+
+/// What stands between the gateway and its upstreams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layers {
+    Stack,
+    /// None, to compare with.
+    Bare,
+}
+
+/// Serves until `stop` is ready, and then until what is in flight is over.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Vec<Route>,
+    layers: Layers,
+    settings: Settings,
+    stop: impl Future<Output = ()>,
+) -> Result<(), BoxError> {
+    match layers {
+        Layers::Stack => {
+            let routes = stack::routes(routes, &settings)?;
+            let service = |peer| stack::service(&routes, peer);
+            server::serve(listener, service, stop, settings.drain).await;
+        }
+        Layers::Bare => {
+            let routes = bare::routes(routes);
+            let service = |peer| bare::service(&routes, peer);
+            server::serve(listener, service, stop, settings.drain).await;
+        }
+    }
+    Ok(())
+}
