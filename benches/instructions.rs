@@ -9,13 +9,15 @@
 
 mod adds;
 
-use std::{future::poll_fn, hint::black_box};
+use std::{future::poll_fn, hint::black_box, time::Duration};
 
 use buttress::{
     breaker::Breaker,
     bulkhead::Bulkhead,
     fallback::{Failure, Fallback},
     prelude::*,
+    retry::JitteredRetry,
+    timeout::Timeout,
 };
 use futures_util::FutureExt;
 use gungraun::{
@@ -72,6 +74,14 @@ fn fallback_passes() -> &'static mut Fallback<Adds, (), u64> {
     warm(FallbackLayer::builder().value("zero", zero).build().expect("valid").layer(Adds))
 }
 
+fn retry_passes() -> &'static mut JitteredRetry<Adds> {
+    warm(JitteredRetryLayer::new(3).expect("valid").layer(Adds))
+}
+
+fn timeout_passes() -> &'static mut Timeout<Adds> {
+    warm(TimeoutLayer::new(Duration::from_secs(1)).expect("valid").layer(Adds))
+}
+
 #[library_benchmark]
 #[bench::bare(bare())]
 #[bench::breaker_closed(breaker_closed())]
@@ -79,6 +89,8 @@ fn fallback_passes() -> &'static mut Fallback<Adds, (), u64> {
 #[bench::bulkhead_admitted(bulkhead_admitted())]
 #[bench::bulkhead_full(bulkhead_full())]
 #[bench::fallback_passes(fallback_passes())]
+#[bench::retry_passes(retry_passes())]
+#[bench::timeout_passes(timeout_passes())]
 fn call<S: Service<u64, Response = u64>>(service: &'static mut S) -> Option<u64> {
     one(service, black_box(1))
 }

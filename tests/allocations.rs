@@ -115,6 +115,21 @@ fn timeout_with_every_limit_allocates_nothing() {
     assert_eq!(allocations(every.build().unwrap().layer(Adds)), 0);
 }
 
+/// One that is switched off, too, and whatever it would allocate if it were on; but for a breaker, which
+/// keeps such calls apart from its own.
+#[test]
+fn what_is_switched_off_allocates_nothing() {
+    let learns = BulkheadLayer::builder().limit(Learns).build().unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(fallback().disabled())
+        .layer(timeout().disabled())
+        .layer(retry().disabled())
+        .layer(learns.disabled())
+        .layer(ChaosLayer::new(Faults::none().errors(1.0).unwrap()).disabled());
+    assert_eq!(allocations(stack.service(Adds)), 0);
+    assert_eq!(allocations(BreakerLayer::new().disabled().layer(Adds)), CALLS);
+}
+
 #[test]
 fn retry_allocates_nothing() {
     assert_eq!(allocations(retry().layer(Adds)), 0);
@@ -257,4 +272,16 @@ fn what_a_request_costs_that_may_be_repeated() {
     }
     let bare = http_allocations(|| Request::get("/").body(Full::<Bytes>::default()).unwrap());
     assert_eq!(bare, 3, "a request that has no headers has nothing to copy");
+}
+
+/// To know how an error would be told costs a call that goes well no allocation.
+#[test]
+fn to_respond_allocates_nothing() {
+    for accept in ["*/*", "text/html, application/problem+json;q=0.25, */*;q=0.1"] {
+        let mut service = RespondLayer::new().layer(Serves);
+        let request = Request::get("/").header("accept", accept).body(ScriptedBody::new([]));
+        let request = request.unwrap();
+        let call = || assert!(service.call(request).now_or_never().unwrap().is_ok());
+        assert_eq!(allocation_counter::measure(call).count_total, 0, "{accept}");
+    }
 }

@@ -1,28 +1,65 @@
-//! Finds out whether there is a Redis to test against, so that its tests are counted as ignored by
-//! name where there is none.
+//! Finds out which foreign programs there are to test against, so that the tests that need one are
+//! counted as ignored by name where there is none.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The program, how tests are told of it, and what insists on it.
+const PEERS: [(&str, &str, &str); 4] = [
+    ("redis-server", "has_redis", "BUTTRESS_REDIS"),
+    ("nginx", "has_nginx", "BUTTRESS_NGINX"),
+    ("curl", "has_curl", "BUTTRESS_CURL"),
+    ("h2load", "has_h2load", "BUTTRESS_H2LOAD"),
+];
 
 fn main() {
-    println!("cargo:rustc-check-cfg=cfg(has_redis)");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=PATH");
-    println!("cargo:rerun-if-env-changed=BUTTRESS_REDIS");
-    if let Some(server) = redis_server() {
-        println!("cargo:rustc-cfg=has_redis");
-        println!("cargo:rerun-if-changed={}", server.display());
+    for (program, told, insists) in PEERS {
+        println!("cargo:rustc-check-cfg=cfg({told})");
+        println!("cargo:rerun-if-env-changed={insists}");
+        if let Some(found) = find(program) {
+            println!("cargo:rustc-cfg={told}");
+            println!("cargo:rustc-env={insists}_PATH={}", found.display());
+            println!("cargo:rerun-if-changed={}", found.display());
+        } else {
+            // Where everything is meant to be there, its absence is a failure.
+            assert!(env::var_os(insists).is_none(), "{insists} is set, but there is no {program}");
+        }
+    }
+    look_for_grpcio();
+}
+
+fn look_for_grpcio() {
+    println!("cargo:rustc-check-cfg=cfg(has_grpcio)");
+    println!("cargo:rerun-if-env-changed=PYTHONPATH");
+    println!("cargo:rerun-if-env-changed=BUTTRESS_GRPCIO");
+    if let Some(module) = grpcio() {
+        println!("cargo:rustc-cfg=has_grpcio");
+        println!("cargo:rerun-if-changed={module}");
     } else {
-        // Where everything is meant to be there, its absence is a failure.
         assert!(
-            env::var_os("BUTTRESS_REDIS").is_none(),
-            "BUTTRESS_REDIS is set, but there is no redis-server on PATH"
+            env::var_os("BUTTRESS_GRPCIO").is_none(),
+            "BUTTRESS_GRPCIO is set, but python3 has no grpcio"
         );
     }
 }
 
-fn redis_server() -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join("redis-server"))
-        .find(|server| server.is_file())
+/// The file of Python's module.
+fn grpcio() -> Option<String> {
+    let ask = ["-c", "import grpc, os; print(os.path.abspath(grpc.__file__))"];
+    let answer = Command::new("python3").args(ask).output().ok()?;
+    let module = String::from_utf8(answer.stdout).ok()?;
+    answer.status.success().then(|| module.trim().to_owned())
+}
+
+/// On PATH, or where Debian has servers, which is on PATH for root alone.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders =
+        env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join(program)).find(|file| Path::is_file(file))
 }

@@ -127,7 +127,7 @@ fn folder() -> PathBuf {
 }
 
 fn spawn(port: u16, folder: &PathBuf) -> Child {
-    Command::new("redis-server")
+    Command::new(option_env!("BUTTRESS_REDIS_PATH").unwrap_or("redis-server"))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no"])
         .arg("--dir")

@@ -1,0 +1,26 @@
+//! An HTTP stack in which the retry was not told so: its request can not be cloned.
+
+// says: `Plain` cannot repeat a request of type `
+// says: for an `http::Request` say `.protocol(Http::new())` to the builder of the retry
+
+use std::convert::Infallible;
+
+use buttress::{core::check_service, prelude::*};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{Full, combinators::UnsyncBoxBody};
+use tower::{ServiceBuilder, service_fn};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+fn main() {
+    let http = Http::new();
+    let service = ServiceBuilder::new()
+        .layer(TimeoutLayer::builder().protocol(http).build().unwrap())
+        .layer(JitteredRetryLayer::new(3).unwrap())
+        .layer(BreakerLayer::builder().protocol(http).build().unwrap())
+        .service(service_fn(async |_: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }));
+    check_service::<Request<Body>>(&service);
+}
