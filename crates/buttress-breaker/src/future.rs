@@ -134,7 +134,8 @@ impl<S: Service<Req>, Req> Leave<S, Req> {
         if let Self::Other(Other::Unasked(call)) = self {
             let answer = ready!(call.as_mut().poll(cx));
             *self = Self::Done;
-            let follow = |response| protocol.follow(response, BreakerFollower::new(None));
+            let follow =
+                |response| protocol.follow(response, BreakerFollower::new(None, Time::Any));
             return Poll::Ready(answer.map(follow).map_err(Into::into));
         }
         match mem::replace(self, Self::Done) {
