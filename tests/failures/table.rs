@@ -22,7 +22,7 @@ type Row = [String; 6];
 pub(crate) async fn measured() -> String {
     let mut rows = JoinSet::new();
     for (place, failure) in Failure::ALL.into_iter().enumerate() {
-        rows.spawn(async move { (place, row(failure).await) });
+        rows.spawn(async move { (place, Box::pin(row(failure)).await) });
     }
     let mut rows = rows.join_all().await;
     rows.sort_by_key(|(place, _)| *place);

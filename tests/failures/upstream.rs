@@ -34,7 +34,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) async fn start(failure: Failure) -> Self {
+    pub(crate) fn start(failure: Failure) -> Self {
         // Bound, and so nobody else's, also where nobody listens at it.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -30,7 +30,6 @@ pub(crate) async fn sees(failure: Failure, version: Version) -> String {
         Failure::BulkheadFull => Failure::HungHead,
         failure => failure,
     });
-    let upstream = upstream.await;
     let gateway = Gateway::start(failure, version, upstream.address).await;
     let mut calls = JoinSet::new();
     if failure == Failure::BreakerOpen {

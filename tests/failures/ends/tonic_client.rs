@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) async fn sees(failure: Failure) -> String {
-    let upstream = Upstream::start(failure).await;
+    let upstream = Upstream::start(failure);
     // Which nobody sees: a call with one answer waits for its end.
     upstream.head_is_seen();
     let layers = Layers::that(failure);
