@@ -198,7 +198,8 @@ impl<P, K> BreakerLayerBuilder<P, K> {
     /// Judges results by this classifier, often a closure, in place of the protocol's. Default:
     /// as the protocol judges.
     ///
-    /// Only its outcome and its hint count here. Said after [`protocol`](BreakerLayerBuilder::protocol).
+    /// Only its outcome and its hint count here. It judges heads: what gRPC says in its trailers is still
+    /// the protocol's to judge. Said after [`protocol`](BreakerLayerBuilder::protocol).
     pub fn classify<C>(self, classifier: C) -> BreakerLayerBuilder<Classified<P, C>, K> {
         let Self { settings, reporter, protocol, keyed } = self;
         let protocol = Classified::new(protocol, classifier);

@@ -34,7 +34,7 @@ pub trait Follow<Res> {
     /// stream that stays open, takes as long as it may. Default: no, it takes until it is over.
     ///
     /// Asked by layers that look at how long calls take, and do not bound it: a breaker that counts
-    /// slow calls, a limit that learns.
+    /// slow calls, a limit that learns. They still learn of the call at its end.
     fn timed_to_head(&self, _response: &Res) -> bool {
         false
     }

@@ -14,7 +14,7 @@ use crate::{
     Followed, Http, Substituted,
     content_type::is_grpc,
     discard::{self, Discarding},
-    judge::{self, Codes, Verdict},
+    judge::{self, Codes, Statuses, Verdict},
     repeat,
 };
 
@@ -30,14 +30,15 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// - [`codes`](Self::codes) judges codes otherwise than by the table of [`Http`], in the head as in the
 ///   trailers.
 /// - [`repeatable`](Self::repeatable) says which methods do no harm when they are executed twice.
-/// - Each attempt but the first says in `grpc-previous-rpc-attempts` how many came before it.
+/// - Each attempt but the first says in `grpc-previous-rpc-attempts` how many came before it. What a
+///   gateway was told of its own caller's attempts is not passed on.
 ///
 /// | HTTP | gRPC's code for it | outcome | repeated |
 /// |---|---|---|---|
 /// | 400 | INTERNAL | failure | no |
 /// | 401, 403 | UNAUTHENTICATED, PERMISSION_DENIED | success | no |
 /// | 404 | UNIMPLEMENTED | neutral | no |
-/// | 429, 502, 503, 504 | UNAVAILABLE | failure | if repeatable, after its `grpc-retry-pushback-ms` |
+/// | 429, 502, 503, 504 | UNAVAILABLE | failure | if repeatable, after its `grpc-retry-pushback-ms` or `Retry-After` |
 /// | any other, also 200 | UNKNOWN | failure | no |
 ///
 /// That is gRPC's "HTTP to gRPC Status Code Mapping". A `grpc-status` in the head is believed before
@@ -69,7 +70,8 @@ impl Grpc {
     /// Judges codes by this function, where it says something. Default: by the table of [`Http`].
     ///
     /// If the judgement allows another attempt, a `grpc-retry-pushback-ms` still says when, or that
-    /// there is to be none. What is no number is not asked for, and has failed.
+    /// there is to be none. A call that ends without a status is one of 2, UNKNOWN. What is no number
+    /// is not asked for, and has failed.
     pub const fn codes(mut self, judge: fn(u16) -> Option<Judgement>) -> Self {
         self.codes = Codes::judged_by(judge);
         self
@@ -116,9 +118,10 @@ impl Grpc {
             403 => 7,
             404 => 12,
             429 | 502..=504 => 14,
-            _ => 2,
+            _ => Codes::UNKNOWN,
         };
-        self.codes.of(Some(code), headers)
+        // Whoever answers in the server's place says by HTTP's means when to come back.
+        Statuses::new().hinted(self.codes.of(Some(code), headers), headers)
     }
 }
 
@@ -168,6 +171,7 @@ where
 
     fn mark(&self, request: &mut Request<B>, attempt: Attempt) {
         repeat::mark(request, attempt, None);
+        request.headers_mut().remove(PREVIOUS_ATTEMPTS);
         let previous = attempt.number.saturating_sub(1);
         if previous > 0 {
             // Where a map has no room for one header more, it is better to say nothing than to panic.
@@ -203,7 +207,9 @@ where
         if judged.outcome == Outcome::Success {
             return Ok(());
         }
-        Err(judge::refusal(alternative.status(), alternative.headers()).into())
+        let (status, headers) = (alternative.status(), alternative.headers());
+        let foreign = if is_grpc(headers) { "" } else { ", which is not gRPC" };
+        Err(format!("{}{foreign}", judge::refusal(status, headers)).into())
     }
 
     fn alternative(&self, alternative: Response<A>, held: Held) -> Self::Response {

@@ -35,6 +35,11 @@ impl Statuses {
             // 600 and above are to be treated as 5xx: RFC 9110, section 15.
             500.. => Judgement::FAILURE.retry(Retry::Never),
         });
+        self.hinted(judgement, headers)
+    }
+
+    /// A judgement that allows another attempt, with the hint of these headers, if it has none.
+    pub(crate) fn hinted(&self, judgement: Judgement, headers: &HeaderMap) -> Judgement {
         if judgement.retry == Retry::Never || judgement.after.is_some() {
             return judgement;
         }
@@ -46,13 +51,15 @@ impl Statuses {
     }
 }
 
-/// The status that the head of a response says, if it is one of gRPC that says one.
+/// What the head of a response means that is one of gRPC: a success until its trailers come, unless it
+/// says its status itself. None for any other.
 pub(crate) fn grpc_head(
     status: StatusCode,
     headers: &HeaderMap,
     codes: Codes,
 ) -> Option<Judgement> {
-    if status == StatusCode::OK && is_grpc(headers) { codes.judge(headers) } else { None }
+    let is_grpc = status == StatusCode::OK && is_grpc(headers);
+    is_grpc.then(|| codes.judge(headers).unwrap_or(Judgement::SUCCESS))
 }
 
 /// Says that a response with this head is no answer, by its own status.
@@ -106,7 +113,7 @@ impl Verdict {
             // Whoever does not say how the call went did not finish it.
             Self::Trailers(codes) => trailers
                 .and_then(|trailers| codes.judge(trailers))
-                .unwrap_or(Judgement::FAILURE.retry(Retry::Never)),
+                .unwrap_or_else(|| codes.of(Some(Codes::UNKNOWN), &HeaderMap::new())),
         }
     }
 }

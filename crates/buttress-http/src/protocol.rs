@@ -157,7 +157,7 @@ impl Http {
     /// Judges these statuses by this function, where it says something. Default: by the table above.
     ///
     /// If the judgement allows another attempt and has no delay of its own, that of the
-    /// [hint](Self::hint) is added. Under gRPC the status is always 200, and not asked for.
+    /// [hint](Self::hint) is added. Under gRPC, whose status is always 200, it is not asked.
     ///
     /// ```
     /// use buttress_core::{Judgement, Retry};
@@ -211,8 +211,9 @@ impl Http {
     /// the time in which its reader had what he had asked for.
     ///
     /// For what streams for as long as it likes, as server-sent events do: a breaker that counts slow
-    /// calls, and a limit that learns from how long they take, look at the head then. What bounds the
-    /// time of a call bounds all of it as before.
+    /// calls, and a limit that learns from how long they take, go by the time of the head then. They are
+    /// told of a call at its end, as before, for only then it is known how it went; and what bounds the
+    /// time of a call bounds all of it.
     pub const fn slow_by_head(mut self) -> Self {
         self.timed_to_head = true;
         self

@@ -52,6 +52,15 @@ fn what_is_not_grpc_is_judged_by_the_code_for_its_status() {
     assert_eq!(judge(Grpc::new(), 200, &[GRPC]), Judgement::SUCCESS, "the trailers will say");
     let pushed = judge(Grpc::new(), 503, &[("grpc-retry-pushback-ms", "250")]);
     assert_eq!(pushed, Judgement::FAILURE.after(Some(Duration::from_millis(250))));
+    // A proxy that answers in the server's place has only HTTP's means.
+    let thirty = ("retry-after", "30");
+    let told = judge(Grpc::new(), 503, &[thirty]);
+    assert_eq!(told, Judgement::FAILURE.after(Some(Duration::from_secs(30))));
+    let pushed = judge(Grpc::new(), 503, &[thirty, ("grpc-retry-pushback-ms", "250")]);
+    assert_eq!(pushed.after, Some(Duration::from_millis(250)), "gRPC's own goes before it");
+    let stopped = judge(Grpc::new(), 503, &[thirty, ("grpc-retry-pushback-ms", "-1")]);
+    assert_eq!(stopped, Judgement::FAILURE.retry(Retry::Never));
+    assert_eq!(judge(Grpc::new(), 404, &[thirty]).after, None);
 }
 
 #[test]
@@ -109,6 +118,9 @@ fn an_attempt_says_how_many_came_before_it() {
     assert_eq!(request.extensions().get(), Some(&Attempt::new(1, 3)));
     Repeat::mark(&Grpc::new(), &mut request, Attempt::new(3, 3));
     assert_eq!(request.headers()["grpc-previous-rpc-attempts"], "2");
+    // A gateway's server would else be told of the attempts of another client, and then of fewer.
+    Repeat::mark(&Grpc::new(), &mut request, Attempt::new(1, 3));
+    assert!(request.headers().is_empty());
 }
 
 #[test]
@@ -136,6 +148,9 @@ fn a_substitute_must_be_an_answer_by_the_same_word() {
     assert_eq!(check(200, Some("0")), Ok(()));
     assert_eq!(check(200, Some("5")), Err("it answered gRPC status \"5\"".into()));
     assert_eq!(check(503, None), Err("it answered 503 Service Unavailable".into()));
+    let page = Response::builder().header("content-type", "text/html").body(Empty::<Bytes>::new());
+    let checked = Substitute::<Response<Empty<Bytes>>, _>::check(&grpc, &page.unwrap());
+    assert_eq!(checked.unwrap_err().to_string(), "it answered 200 OK, which is not gRPC");
 }
 
 struct Told(Arc<Mutex<Option<Judgement>>>);
@@ -173,4 +188,17 @@ async fn trailers_are_judged_as_told() {
         response.into_body().collect().await.unwrap();
         assert_eq!(*told.lock().unwrap(), Some(expected), "{trailers:?}");
     }
+}
+
+/// A body that ends without a word is UNKNOWN, as what is no gRPC at all is.
+#[tokio::test]
+async fn no_status_is_judged_as_told_for_unknown() {
+    let grpc = Grpc::new().codes(|code| (code == 2).then_some(Judgement::NEUTRAL));
+    let body = Full::<Bytes>::from("message");
+    let response = Response::builder().header(GRPC.0, GRPC.1).body(body).unwrap();
+    let told = Arc::new(Mutex::new(None));
+    let response = grpc.follow(response, Told(Arc::clone(&told)));
+    response.into_body().collect().await.unwrap();
+    assert_eq!(*told.lock().unwrap(), Some(Judgement::NEUTRAL));
+    assert_eq!(judge(grpc, 200, &[("content-type", "text/html")]), Judgement::NEUTRAL);
 }

@@ -63,6 +63,10 @@ fn statuses_are_judged_as_told() {
     let response = response.header("grpc-status", "14").body(()).unwrap();
     let all = Http::new().statuses(|_| Some(Judgement::SUCCESS));
     assert_eq!(all.classify(Ok(&response)), Judgement::FAILURE);
+    // Also where the trailers are to say it.
+    let response = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let none = Http::new().statuses(|_| Some(Judgement::FAILURE));
+    assert_eq!(none.classify(Ok(&response)), Judgement::SUCCESS);
 }
 
 #[test]

@@ -87,6 +87,18 @@ async fn details_only_where_they_are_asked_for() {
     assert_eq!(headers["grpc-message"], "100 %25 of 10.1.2.3 is gone: %C3%BC%0A");
 }
 
+/// Some clients take no more than 8 KiB of fields in all, and would lose the status with them.
+#[tokio::test]
+async fn details_are_short() {
+    let layer = RespondLayer::builder().details().build().unwrap();
+    let long = || std::io::Error::other("\u{e4}".repeat(8_000)).into();
+    let (_, headers, _) = answer(layer, grpc(), long).await;
+    assert_eq!(headers["grpc-message"].len(), 500 * "%C3%A4".len());
+    let odd = || std::io::Error::other(format!("x{}", "\u{e4}".repeat(8_000))).into();
+    let (_, _, text) = answer(layer, plain("*/*"), odd).await;
+    assert_eq!(text.len(), "Bad Gateway: ".len() + 999, "cut between two letters");
+}
+
 /// A client's own word is often no more than that it failed.
 #[tokio::test]
 async fn details_name_the_causes() {

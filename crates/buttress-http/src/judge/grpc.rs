@@ -29,6 +29,9 @@ pub(crate) struct Codes {
 impl Codes {
     pub(crate) const TABLE: Self = Self { own: |_| None };
 
+    /// What a client makes of a call that did not say how it went.
+    pub(crate) const UNKNOWN: u16 = 2;
+
     pub(crate) const fn judged_by(judge: fn(u16) -> Option<Judgement>) -> Self {
         Self { own: judge }
     }
@@ -36,8 +39,7 @@ impl Codes {
     /// Judges a call by the status in these headers, be they trailers or a head that is all there is
     /// of the response; `None` if there is none.
     pub(crate) fn judge(self, headers: &HeaderMap) -> Option<Judgement> {
-        let code = digits(said(headers)?).and_then(|code| code.parse().ok());
-        Some(self.of(code, headers))
+        Some(self.of(code(said(headers)?), headers))
     }
 
     /// Judges a call that ended with this code, which is none if it makes no sense.
@@ -76,7 +78,13 @@ pub(super) fn said(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 /// Whether these headers say OK; `None` if they do not say how the call went.
 pub(super) fn is_ok(headers: &HeaderMap) -> Option<bool> {
+    // To the letter: it is asked of what is to be served again.
     said(headers).map(|code| code == "0")
+}
+
+/// The code that this says, if it makes sense.
+fn code(said: &HeaderValue) -> Option<u16> {
+    digits(said)?.parse().ok()
 }
 
 /// A value that is negative, or no number, asks for no further attempt.

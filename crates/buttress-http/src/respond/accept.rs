@@ -11,60 +11,50 @@ pub(super) enum Format {
     Problem,
 }
 
-/// How well a form fits, worst first: how much it is wanted, in thousandths, and, of two wanted alike,
-/// how exactly it was asked for.
-type Fit = (u16, u8);
+/// What a request says of a form: how exactly it names it, and how much it wants it, in thousandths.
+/// The most exact counts, and of those the one that wants it most.
+type Said = (u8, u16);
+
+const ANYTHING: u8 = 0;
+const ITS_KIND: u8 = 1;
+const BY_NAME: u8 = 2;
+/// JSON has two names. What is sent has this one, so whoever refuses it is not sent it.
+const BY_ITS_OWN_NAME: u8 = 3;
 
 impl Format {
     /// The form that the request with these headers accepts best, by RFC 9110, section 12.5.1.
     ///
-    /// Text, unless JSON is asked for by name, or is all that is accepted: who accepts anything is
-    /// likely to be shown it. Who asks for `application/json` is taken to mean problem details, too.
+    /// Text, unless JSON is asked for by name, or is wanted more: who accepts anything is likely to be
+    /// shown it. Who asks for `application/json` is taken to mean problem details, too.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut problem = None;
-        let mut text = None;
-        for range in headers.get_all(ACCEPT).iter().flat_map(ranges) {
-            let Some((range, wanted)) = range else { continue };
-            let exactly =
-                |names: &[&str]| names.iter().any(|name| range.eq_ignore_ascii_case(name));
-            if exactly(&["application/problem+json", "application/json"]) {
-                best(&mut problem, (2, wanted));
-            } else if exactly(&["text/plain"]) {
-                best(&mut text, (2, wanted));
-            } else if exactly(&["application/*"]) {
-                best(&mut problem, (1, wanted));
-            } else if exactly(&["text/*"]) {
-                best(&mut text, (1, wanted));
-            } else if exactly(&["*/*"]) {
-                best(&mut problem, (0, wanted));
-                best(&mut text, (0, wanted));
+        let (mut problem, mut text) = (Said::default(), Said::default());
+        for (range, wanted) in headers.get_all(ACCEPT).iter().flat_map(ranges).flatten() {
+            let is = |name| range.eq_ignore_ascii_case(name);
+            if is("application/problem+json") {
+                problem = problem.max((BY_ITS_OWN_NAME, wanted));
+            } else if is("application/json") {
+                problem = problem.max((BY_NAME, wanted));
+            } else if is("application/*") {
+                problem = problem.max((ITS_KIND, wanted));
+            } else if is("text/plain") {
+                text = text.max((BY_NAME, wanted));
+            } else if is("text/*") {
+                text = text.max((ITS_KIND, wanted));
+            } else if is("*/*") {
+                problem = problem.max((ANYTHING, wanted));
+                text = text.max((ANYTHING, wanted));
             }
         }
-        if fit(problem) > fit(text) || (fit(problem) == fit(text) && by_name(problem)) {
-            Self::Problem
-        } else {
-            Self::Text
-        }
+        let ((exactness, wanted), (_, text)) = (problem, text);
+        let by_name = exactness >= BY_NAME && wanted > 0;
+        if wanted > text || (wanted == text && by_name) { Self::Problem } else { Self::Text }
     }
 }
 
-/// What was said by the range that is most exact, and of those the one that wants it most.
-fn best(said: &mut Option<(u8, u16)>, range: (u8, u16)) {
-    *said = (*said).max(Some(range));
-}
-
-fn fit(said: Option<(u8, u16)>) -> Fit {
-    said.map_or(
-        (0, 0),
-        |(exactness, wanted)| if wanted == 0 { (0, 0) } else { (wanted, exactness) },
-    )
-}
-
-fn by_name(said: Option<(u8, u16)>) -> bool {
-    matches!(said, Some((2, 1..)))
-}
-
 /// The ranges of one field: each with how much it is wanted, in thousandths; none for what is no range.
+///
+/// A comma in a quoted parameter parts a range, too. No form that is known here has such parameters, and
+/// the worst that comes of it is the other form.
 fn ranges(value: &HeaderValue) -> impl Iterator<Item = Option<(&str, u16)>> {
     let value = value.to_str().unwrap_or_default();
     value.split(',').map(|range| {
@@ -117,6 +107,8 @@ mod tests {
             "text/html, application/problem+json;q=0.001",
             "*/*, text/plain;q=0",
             "*/*;q=0.8, application/json",
+            "application/json;q=0, application/problem+json",
+            "application/problem+json;q=0.5, text/plain;q=0.5",
         ] {
             assert_eq!(of(&[accept]), Format::Problem, "{accept}");
         }
@@ -134,6 +126,9 @@ mod tests {
             "application/json;q=0.5, text/plain",
             "application/json;q=0",
             "application/json;q=0, */*",
+            // What is sent is the one that is refused, or wanted less.
+            "application/problem+json;q=0, application/json, text/plain",
+            "application/problem+json;q=0.1, application/json;q=0.9, text/plain;q=0.5",
             "application/json;q=2",
             "application/json;q=0.0001",
             "application/json;q=-1",

@@ -9,6 +9,10 @@ use http::StatusCode;
 /// half-open circuit closes as its probe does, so soon.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The most bytes that are told of an error. Encoded for gRPC they are at most three times as many, and
+/// some clients take no more than 8 KiB of fields in all.
+const LONGEST: usize = 1000;
+
 /// What a layer answers with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answers {
@@ -64,9 +68,14 @@ impl Answers {
 
     /// What may be told of the error besides.
     pub(super) fn detail(&self, error: &(dyn Error + 'static)) -> Option<String> {
-        self.details.then(|| match Rejection::find(error) {
-            Some(rejection) => rejection.to_string(),
-            None => with_causes(error),
+        self.details.then(|| {
+            let mut text = match Rejection::find(error) {
+                Some(rejection) => rejection.to_string(),
+                None => with_causes(error),
+            };
+            let ends = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(ends.unwrap_or(0));
+            text
         })
     }
 }
@@ -74,14 +83,13 @@ impl Answers {
 /// An error and what it came of: a client's own word is often no more than that it failed.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    for error in causes {
         let said = error.to_string();
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);
         }
-        cause = error.source();
     }
     text
 }

@@ -77,8 +77,8 @@ impl RespondLayerBuilder {
     }
 
     /// Also says what the error says: which layer, its name, its limits, and the addresses that an
-    /// error of a client may contain. Default: it does not, for whoever asks from outside has no need
-    /// to know.
+    /// error of a client may contain, up to 1,000 bytes. Default: it does not, for whoever asks from
+    /// outside has no need to know.
     pub const fn details(mut self) -> Self {
         self.answers.details = true;
         self
