@@ -10,7 +10,7 @@ use tower::{Layer, ServiceBuilder, util::BoxCloneSyncService};
 type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub type Pricing = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, BoxError>;
 
-/// Build it once and clone it: clones share the breaker's and the bulkhead's state.
+/// For lookups alone: a price in its place would hide that an order failed. Clones share all state.
 pub fn pricing() -> Result<Pricing, BoxError> {
     let (http, ms, name) = (Http::new(), Duration::from_millis, "pricing");
     let connector = ConnectTimeoutLayer::new(ms(500))?.layer(HttpConnector::new());

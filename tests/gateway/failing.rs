@@ -12,7 +12,7 @@ use crate::{
     raw::{self, Recorder},
     running::{AnyClient, Gateway, SETTINGS, Speaks, WAYS, client, head, send},
     soon,
-    upstream::Upstream,
+    upstream::{Nobody, Upstream},
 };
 
 /// A request that is not repeated, so that it can be counted.
@@ -170,8 +170,8 @@ async fn a_host_that_hangs_fills_its_places_and_no_others() {
 #[tokio::test]
 async fn an_upstream_that_hangs_or_is_gone_is_a_status() {
     let hangs = Upstream::hangs().await;
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let routes = [("/hangs", &*hangs.h1()), ("/gone", &format!("http://{nobody}"))];
+    let nobody = Nobody::new();
+    let routes = [("/hangs", &*hangs.h1()), ("/gone", &format!("http://{}", nobody.address()))];
     let attempt = std::time::Duration::from_millis(50);
     let gateway = Gateway::with(Settings { attempt, ..SETTINGS }, Layers::Stack, &routes).await;
     let client = client(Speaks::H2);

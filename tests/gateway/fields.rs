@@ -93,7 +93,7 @@ async fn what_hostile_clients_send() {
             b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close, host, content-length, via\r\n\r\n",
             "200",
         ),
-        (b"GET / HTTP/1.1\r\nhost: \xff\xfe\r\nconnection: close\r\n\r\n", "200"),
+        (b"GET / HTTP/1.1\r\nhost: \xff\xfe\r\nconnection: close\r\n\r\n", "400"),
         (b"GET /\x01 HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
         (b"GET / HTTP/9.9\r\nhost: a\r\n\r\n", "400"),
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: 1\r\n 2\r\n\r\n", "400"),

@@ -38,7 +38,7 @@ async fn curl_gets_back_what_it_sends() {
         };
         for how in hows {
             let args = format!(
-                "-sS --fail-with-body -m 60 {how} -T {file} -o {} {}",
+                "-q --noproxy * -sS --fail-with-body -m 60 {how} -T {file} -o {} {}",
                 received.display(),
                 gateway.uri("/")
             );
@@ -64,7 +64,7 @@ fn assert_all_succeeded(said: &str) {
 }
 
 /// Without a breaker that opens, or a limit that cuts, these would pass as well: what is tested is that
-/// the protocols are spoken without a fault. So the limits are those of the example.
+/// the protocols are spoken without a fault. So the limit on an attempt is that of the example.
 async fn a_hundred_thousand(upstream: &str) {
     let settings = Settings { attempt: std::time::Duration::from_secs(10), ..SETTINGS };
     let gateway = Gateway::with(settings, Layers::Stack, &[("/", upstream)]).await;

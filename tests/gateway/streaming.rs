@@ -69,7 +69,7 @@ async fn an_upload_of_unknown_length_is_answered_early() {
     }
 }
 
-/// A body that comes whole is sent again where its request may be, by any way.
+/// A body that comes whole is sent again where its request may be.
 #[tokio::test]
 async fn what_fails_once_is_repeated_with_its_body() {
     let failed = Mutex::new(false);

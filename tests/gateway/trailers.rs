@@ -18,7 +18,7 @@ use crate::{
     raw,
     running::{Gateway, Speaks, client, head},
     soon,
-    upstream::Upstream,
+    upstream::{Nobody, Upstream},
 };
 
 fn sum(of: &'static str) -> HeaderMap {
@@ -112,8 +112,8 @@ async fn grpc_passes_with_its_status() {
 /// A caller gets the status that the gateway has for an upstream that is not there.
 #[tokio::test]
 async fn grpc_gets_a_status_of_the_gateway() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = Gateway::start(&[("/", &format!("h2:http://{nobody}"))]).await;
+    let nobody = Nobody::new();
+    let gateway = Gateway::start(&[("/", &format!("h2:http://{}", nobody.address()))]).await;
     let request =
         Request::post(gateway.uri("/shop/Order")).header("content-type", "application/grpc");
     let response = head(&client(Speaks::H2), request.body(full("")).unwrap()).await;

@@ -18,6 +18,7 @@ impl Python {
         let mut child = Command::new("python3")
             .arg(format!("{}/grpc_peer/{script}", env!("CARGO_MANIFEST_DIR")))
             .arg(argument)
+            .env("no_grpc_proxy", "127.0.0.1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

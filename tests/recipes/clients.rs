@@ -56,12 +56,12 @@ async fn hyper() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "12.50");
     assert_eq!(seen.load(Ordering::SeqCst), 2, "the first failed");
 
-    // A POST is not sent twice: its failure is hidden behind the list price.
-    let (address, seen) = server(1).await;
-    let response = pricing.oneshot(request(Method::POST, address)).await.unwrap();
+    // What fails each time is answered by the list price, and says so.
+    let (address, seen) = server(9).await;
+    let response = pricing.oneshot(request(Method::PUT, address)).await.unwrap();
     assert_eq!(response.headers()["x-buttress-degraded"], "list-price");
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "9.99");
-    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    assert_eq!(seen.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a user copies: the stack around reqwest's client.
+//! In few lines, and for one call: the stack around reqwest's client.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a user copies: the stack around a channel, whose refusals are statuses of gRPC.
+//! In few lines: the stack around a channel, whose refusals are statuses of gRPC.
 
 use std::time::Duration;
 

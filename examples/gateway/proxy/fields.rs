@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::{
     Method, Request, Response, StatusCode, Uri, Version,
     header::{
-        CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, VIA,
+        CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+        MAX_FORWARDS, TE, VIA,
     },
     http::{
         request, response,
-        uri::{PathAndQuery, Scheme},
+        uri::{Authority, PathAndQuery, Scheme},
     },
     upgrade::OnUpgrade,
 };
@@ -52,16 +53,43 @@ pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
         return Some(StatusCode::NOT_IMPLEMENTED);
     }
     // Whoever takes another of two than the next one does is led astray: RFC 9112, section 3.2.
-    let hosts = headers.get_all(HOST).into_iter().count();
-    let bad = hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11;
-    bad.then_some(StatusCode::BAD_REQUEST)
+    let mut hosts = headers.get_all(HOST).into_iter();
+    let host = hosts.next();
+    let bad = hosts.next().is_some()
+        || host.is_none() && request.version() == Version::HTTP_11
+        || host.is_some_and(|host| !is_host(host));
+    if bad {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    match *request.method() {
+        // What it would show of the way to the upstream is nobody's business.
+        Method::TRACE => Some(StatusCode::NOT_IMPLEMENTED),
+        // It has come as far as it was to go.
+        Method::OPTIONS if forwards_left(headers) == Some(0) => Some(StatusCode::OK),
+        _ => None,
+    }
+}
+
+/// Whether this names a host, or says that there is none to name.
+fn is_host(value: &HeaderValue) -> bool {
+    let host = value.to_str().unwrap_or("@");
+    if host.is_empty() {
+        return true;
+    }
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let port = host.strip_prefix(authority.host());
+    matches!(port, Some("" | ":")) || port.is_some() && authority.port_u16().is_some()
+}
+
+/// How many times a request may still be passed on, if that is said: RFC 9110, section 7.6.2.
+fn forwards_left(headers: &HeaderMap) -> Option<u64> {
+    headers.get(MAX_FORWARDS)?.to_str().ok()?.parse().ok()
 }
 
 /// Makes the head of a request that came one that goes to this upstream.
 ///
 /// `Host` is the upstream's own name, as it would be by default in nginx; what the client asked for is in
-/// `X-Forwarded-Host`. `Max-Forwards` is passed on as it is: the gateway answers no TRACE or OPTIONS
-/// itself. `Expect` is not, for it is the gateway that bids the client continue, once the upstream reads.
+/// `X-Forwarded-Host`. `Max-Forwards` is counted down for OPTIONS, for which alone it is meant. `Expect` is not, for it is the gateway that bids the client continue, once the upstream reads.
 pub(super) fn request(head: &mut request::Parts, upstream: &Upstream, peer: &Peer) {
     let came_as = head.version;
     let host = match head.uri.authority() {
@@ -70,8 +98,12 @@ pub(super) fn request(head: &mut request::Parts, upstream: &Upstream, peer: &Pee
         None => head.headers.get(HOST).cloned(),
     };
     let takes_trailers = hop_by_hop::takes_trailers(&head.headers);
+    let left = forwards_left(&head.headers).filter(|_| head.method == Method::OPTIONS);
     let headers = &mut head.headers;
     hop_by_hop::take_out(headers);
+    if let Some(left) = left {
+        set(headers, MAX_FORWARDS, Some(HeaderValue::from(left.saturating_sub(1))));
+    }
     headers.remove(EXPECT);
     // Once, for all that is said below, and what remains of a deadline.
     let _ = headers.try_reserve(8);
@@ -224,6 +256,38 @@ mod tests {
         assert_eq!(refused(gzip), Some(StatusCode::NOT_IMPLEMENTED));
         let connect = Request::connect("a:1").header("host", "a");
         assert_eq!(refused(connect), Some(StatusCode::NOT_IMPLEMENTED));
+        let trace = Request::builder().method("TRACE").uri("/").header("host", "a");
+        assert_eq!(refused(trace), Some(StatusCode::NOT_IMPLEMENTED));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        let refused = |host: &[u8]| {
+            let request = Request::get("/").header("host", HeaderValue::from_bytes(host).unwrap());
+            refusal(&request.body(()).unwrap())
+        };
+        for host in ["a", "A.example:8080", "10.0.0.1", "[::1]:81", ""] {
+            assert_eq!(refused(host.as_bytes()), None, "{host}");
+        }
+        for host in [&b"\xff\xfe"[..], b"a b", b"a/b", b"me@a", b"[::1", b"a,b:x"] {
+            assert_eq!(refused(host), Some(StatusCode::BAD_REQUEST), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn options_go_so_far_and_no_further() {
+        let request = |method: &str, left: &str| {
+            let request = Request::builder().method(method).uri("/a").header("host", "a");
+            request.header("max-forwards", left)
+        };
+        let refused = |request: request::Builder| refusal(&request.body(()).unwrap());
+        assert_eq!(refused(request("OPTIONS", "0")), Some(StatusCode::OK));
+        assert_eq!(refused(request("OPTIONS", "3")), None);
+        let left = |request| all(&passed_on(request, "http://inside"), "max-forwards").concat();
+        assert_eq!(left(request("OPTIONS", "3")), b"2");
+        assert_eq!(left(request("OPTIONS", "many")), b"many");
+        assert_eq!(left(request("GET", "3")), b"3", "of which it says nothing");
+        assert_eq!(refused(request("GET", "0")), None);
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) async fn serve<S, B>(
     B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
 {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // With a clock, hyper gives a client 30 s to send the head of a request.
+    // With a clock, hyper gives a client 30 s to send the head of a request, once it has sent enough of
+    // it to be known as one of HTTP/1.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new()).adaptive_window(true);
     let graceful = GracefulShutdown::new();

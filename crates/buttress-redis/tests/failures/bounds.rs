@@ -29,7 +29,10 @@ async fn blackhole() -> (TcpListener, Vec<TcpStream>) {
 
 #[tokio::test]
 async fn refused_it_fails_at_once_and_works_a_moment_after_redis_is_there() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound, and so nobody else's while nobody is to listen at it.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = nobody.local_addr().unwrap();
     let store = store(address, LONG);
     for _ in 0..100 {
         let error = fails(&store).await;
@@ -38,6 +41,7 @@ async fn refused_it_fails_at_once_and_works_a_moment_after_redis_is_there() {
     }
     let error = told(put(&store, "secret").await.unwrap_err().as_ref());
     assert!(error.contains("put \"key\": no connection"), "{error}");
+    drop(nobody);
     let _peer = Peer::at(address, |_| Conduct::Answers).await;
     pause().await;
     works(&store).await;
