@@ -19,6 +19,12 @@ pub(crate) struct Args {
     /// The same proxy without the layers.
     #[arg(long)]
     bare: bool,
+    /// Seconds that a client may take until the head of a request is there.
+    #[arg(long, default_value = "30", value_parser = seconds)]
+    request: Duration,
+    /// Connections of clients at once; more wait to be accepted.
+    #[arg(long, default_value_t = 10_000, value_parser = connections)]
+    max_connections: usize,
     /// Seconds that a connection to an upstream may take.
     #[arg(long, default_value = "2", value_parser = seconds)]
     connect: Duration,
@@ -91,8 +97,19 @@ impl Args {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let &Self { connect, attempt, read, overall, open_for, max_concurrent, drain, .. } = self;
-        Settings { connect, attempt, read, overall, open_for, max_concurrent, drain }
+        let &Self { request, max_connections, connect, attempt, read, overall, .. } = self;
+        let &Self { open_for, max_concurrent, drain, .. } = self;
+        Settings {
+            request,
+            max_connections,
+            connect,
+            attempt,
+            read,
+            overall,
+            open_for,
+            max_concurrent,
+            drain,
+        }
     }
 }
 
@@ -102,6 +119,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs_f64(number));
     }
     Err("must be from 0.001 to 1000000".into())
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let number = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (1..=1_000_000).contains(&number) {
+        return Ok(number);
+    }
+    Err("must be from 1 to 1000000".into())
 }
 
 #[cfg(test)]
@@ -119,7 +144,13 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for args in [["--route", "/"], ["--overall", "0"], ["--drain", "NaN"], ["--rounds", "0"]] {
+        for args in [
+            ["--route", "/"],
+            ["--overall", "0"],
+            ["--drain", "NaN"],
+            ["--rounds", "0"],
+            ["--max-connections", "0"],
+        ] {
             Args::try_parse_from([&["gateway"], &args[..]].concat()).unwrap_err();
         }
     }

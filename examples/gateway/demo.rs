@@ -22,6 +22,8 @@ const REQUESTS: usize = 20;
 const HANGS: &str = "/hangs";
 const ROUTES: [(&str, Health); 2] = [("/well", Health::Well), (HANGS, Health::Hangs)];
 const SETTINGS: Settings = Settings {
+    request: Duration::from_secs(20),
+    max_connections: 1000,
     connect: Duration::from_millis(500),
     attempt: Duration::from_millis(200),
     read: Duration::from_secs(1),

@@ -18,6 +18,9 @@ use tokio::{
 /// What only something that hangs takes to start.
 const STARTS: Duration = Duration::from_secs(30);
 
+/// What only something that hangs takes to end, of programs that ask a hundred thousand times.
+const ENDS: Duration = Duration::from_secs(300);
+
 /// Where a program was found when the tests were built.
 pub(crate) fn program(found: Option<&'static str>) -> &'static str {
     found.expect("tests that need a program are ignored where it is not there")
@@ -26,9 +29,10 @@ pub(crate) fn program(found: Option<&'static str>) -> &'static str {
 /// What curl or h2load says, once it has ended well.
 pub(crate) async fn says(program: &'static str, args: Vec<String>) -> String {
     let asked = args.join(" ");
-    let run = move || Command::new(program).args(&args).stdin(Stdio::null()).output();
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(run).await.unwrap().expect("it starts");
+    let mut command = tokio::process::Command::new(program);
+    let run = command.args(&args).stdin(Stdio::null()).kill_on_drop(true).output();
+    let ended = timeout(ENDS, run).await.unwrap_or_else(|_| panic!("in time: {program} {asked}"));
+    let Output { status, stdout, stderr } = ended.expect("it starts");
     let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(status.success(), "{program} {asked}: {status}: {stderr}{stdout}");
     stdout

@@ -2,6 +2,7 @@
 //! becomes of it when an upstream or a client fails.
 
 mod bodies;
+mod clients;
 mod failing;
 mod fields;
 mod foreign;

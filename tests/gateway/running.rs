@@ -35,6 +35,8 @@ pub(crate) const WAYS: [(Speaks, Speaks); 4] = [
 
 /// Patient ones: what is slow in a test is the machine.
 pub(crate) const SETTINGS: Settings = Settings {
+    request: Duration::from_secs(20),
+    max_connections: 1000,
     connect: Duration::from_secs(20),
     attempt: Duration::from_secs(20),
     read: Duration::from_secs(20),

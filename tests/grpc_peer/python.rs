@@ -5,7 +5,10 @@ use std::process::Stdio;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
+
+use crate::LONG;
 
 struct Python {
     stdin: ChildStdin,
@@ -30,7 +33,9 @@ impl Python {
     }
 
     async fn line(&mut self) -> String {
-        self.stdout.next_line().await.unwrap().expect("it says something")
+        let line =
+            timeout(LONG, self.stdout.next_line()).await.expect("in time: Python says something");
+        line.unwrap().expect("it says something")
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use buttress::prelude::*;
-use tokio::task::{JoinSet, yield_now};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 use tower::layer::util::Stack;
 
 use crate::{
@@ -38,9 +41,12 @@ impl Stage {
     }
 
     async fn until_free(&self) {
-        while self.bulkhead.in_flight() > 0 {
-            yield_now().await;
-        }
+        let free = async {
+            while self.bulkhead.in_flight() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(LONG, free).await.expect("in time: no call has a place");
     }
 }
 

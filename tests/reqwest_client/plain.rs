@@ -15,16 +15,19 @@ async fn nothing_is_needed_between() {
     let upstream =
         Upstream::start(async |number| if number == 0 { status(200) } else { pending().await })
             .await;
-    let limit = Duration::from_secs(1);
-    let client = ServiceBuilder::new()
-        .layer(TimeoutLayer::new(limit).unwrap())
-        .layer(BreakerLayer::new())
-        .layer(BulkheadLayer::new(50).unwrap())
-        .service(client());
+    let stacked = |limit| {
+        ServiceBuilder::new()
+            .layer(TimeoutLayer::new(limit).unwrap())
+            .layer(BreakerLayer::new())
+            .layer(BulkheadLayer::new(50).unwrap())
+            .service(client())
+    };
     let get = || reqwest::Request::new(http::Method::GET, upstream.url.parse().unwrap());
-    let response = client.clone().oneshot(get()).await.unwrap();
+    let patient = stacked(Duration::from_secs(30));
+    let response = patient.oneshot(get()).await.unwrap();
     assert_eq!(response.text().await.unwrap(), "a short page");
-    let error = client.oneshot(get()).await.unwrap_err();
+    let limit = Duration::from_millis(200);
+    let error = stacked(limit).oneshot(get()).await.unwrap_err();
     let rejection = Rejection::find(error.as_ref()).expect("a rejection");
     assert_eq!(rejection.kind(), &RejectionKind::TimedOut { phase: Phase::Overall, limit });
 }

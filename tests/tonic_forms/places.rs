@@ -1,6 +1,5 @@
 //! Who has a place in the bulkhead, and how long.
 
-use tokio::task::yield_now;
 use tonic::Code;
 
 use crate::{
@@ -22,9 +21,7 @@ async fn a_place_is_held_until_the_call_is_over() {
         stage.forms.go_on();
         assert_eq!(first.await.unwrap(), got(&["one"], Code::Ok, ""), "{stands:?} {form:?}");
         // The server may hear of the end a moment after its client.
-        while stage.in_flight() > 0 {
-            yield_now().await;
-        }
+        stage.until_free().await;
         let seen = form.call(&stage.way, "say two").await;
         assert_eq!(seen, got(&["two"], Code::Ok, ""), "{stands:?} {form:?}");
     }
@@ -40,9 +37,7 @@ async fn a_caller_who_leaves_frees_it() {
         assert_eq!(stage.in_flight(), 1, "{stands:?} {form:?}");
         first.abort();
         stage.forms.until_running(0).await;
-        while stage.in_flight() > 0 {
-            yield_now().await;
-        }
+        stage.until_free().await;
         let seen = form.call(&stage.way, "say two").await;
         assert_eq!(seen, got(&["two"], Code::Ok, ""), "{stands:?} {form:?}");
     }

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use buttress::prelude::*;
@@ -21,6 +22,7 @@ use tokio::{
     net::TcpListener,
     sync::Semaphore,
     task::{JoinSet, yield_now},
+    time::timeout,
 };
 use tonic::{
     Code, Status, Streaming,
@@ -32,6 +34,9 @@ use tonic::{
 use tower::{Layer, Service, service_fn};
 
 use crate::text::Text;
+
+/// Only what hangs takes so long.
+const HANG: Duration = Duration::from_secs(20);
 
 /// What the messages play on. A message is words, separated by `;`:
 ///
@@ -76,9 +81,12 @@ impl Forms {
 
     /// Waits until so many calls run.
     pub(crate) async fn until_running(&self, calls: usize) {
-        while self.running.load(Ordering::SeqCst) != calls {
-            yield_now().await;
-        }
+        let running = async {
+            while self.running.load(Ordering::SeqCst) != calls {
+                yield_now().await;
+            }
+        };
+        timeout(HANG, running).await.unwrap_or_else(|_| panic!("in time: {calls} calls run"));
     }
 
     /// Serves within this layer, as long as the task is held.

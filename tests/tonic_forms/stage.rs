@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use buttress::prelude::*;
 use http::Response;
-use tokio::task::JoinSet;
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 use tonic::{Status, body::Body};
 use tower::{
     ServiceBuilder,
@@ -72,6 +75,16 @@ impl Stage {
             Way::new(service)
         };
         Self { forms, way, bulkheads, _server: server }
+    }
+
+    /// Waits until no call has a place.
+    pub(crate) async fn until_free(&self) {
+        let free = async {
+            while self.in_flight() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(LONG, free).await.expect("in time: no call has a place");
     }
 
     /// The calls that have a place, where most have.

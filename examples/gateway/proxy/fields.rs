@@ -89,7 +89,9 @@ fn forwards_left(headers: &HeaderMap) -> Option<u64> {
 /// Makes the head of a request that came one that goes to this upstream.
 ///
 /// `Host` is the upstream's own name, as it would be by default in nginx; what the client asked for is in
-/// `X-Forwarded-Host`. `Max-Forwards` is counted down for OPTIONS, for which alone it is meant. `Expect` is not, for it is the gateway that bids the client continue, once the upstream reads.
+/// `X-Forwarded-Host`. `Max-Forwards` is counted down for OPTIONS, for which alone it is meant. `Expect` is
+/// not passed on, for it is the gateway that bids the client continue, once the upstream reads. Of the fields
+/// that say who asked the lists are added to; of those with one value, what came is not believed.
 pub(super) fn request(head: &mut request::Parts, upstream: &Upstream, peer: &Peer) {
     let came_as = head.version;
     let host = match head.uri.authority() {

@@ -21,6 +21,10 @@ pub(crate) use route::Route;
 /// What a gateway goes by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
+    /// How long a client may take until the head of a request is there.
+    pub(crate) request: Duration,
+    /// Connections of clients at once.
+    pub(crate) max_connections: usize,
     /// How long a connection to an upstream may take.
     pub(crate) connect: Duration,
     /// How long one attempt may take until the head of its response.
@@ -57,12 +61,12 @@ pub(crate) async fn serve(
         Layers::Stack => {
             let routes = stack::routes(routes, &settings)?;
             let service = |peer| stack::service(&routes, peer);
-            server::serve(listener, service, stop, settings.drain).await;
+            server::serve(listener, service, stop, &settings).await;
         }
         Layers::Bare => {
             let routes = bare::routes(routes);
             let service = |peer| bare::service(&routes, peer);
-            server::serve(listener, service, stop, settings.drain).await;
+            server::serve(listener, service, stop, &settings).await;
         }
     }
     Ok(())

@@ -26,6 +26,11 @@ use super::route::Speaks;
 /// Apache's and 75 s in nginx's defaults.
 const UNUSED: Duration = Duration::from_secs(50);
 
+/// How long an upstream of HTTP/2 may be silent during a call before it is asked whether it is there, and
+/// how long it then may be silent still: all calls share its connection, and would go on to share one that
+/// leads nowhere.
+const SILENT: Duration = Duration::from_secs(10);
+
 pub(super) fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -50,7 +55,10 @@ where
         builder
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(UNUSED)
+            .timer(TokioTimer::new())
             .http2_only(speaks == Speaks::H2)
+            .http2_keep_alive_interval(SILENT)
+            .http2_keep_alive_timeout(SILENT)
             .http2_adaptive_window(true);
         Self(Arc::new(builder.build(connector)))
     }

@@ -60,6 +60,8 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let long = Duration::from_secs(30);
         let settings = Settings {
+            request: Duration::from_secs(20),
+            max_connections: 1000,
             connect: long,
             attempt: failure.limit(),
             read: failure.limit(),
