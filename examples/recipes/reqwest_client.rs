@@ -1,10 +1,9 @@
-use std::time::Duration;
-
 use buttress::prelude::*;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use reqwest::Body;
+use std::time::Duration;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -22,6 +21,7 @@ pub fn pricing() -> Result<Pricing, BoxError> {
         .layer(JitteredRetryLayer::builder().protocol(http).name(name).build()?)
         .layer(BreakerLayer::builder().protocol(http).name(name).build()?)
         .layer(BulkheadLayer::builder().protocol(http).name(name).max_concurrent(50).build()?)
+        .layer(TimeoutLayer::builder().protocol(http).name("attempt").overall(ms(1000)).build()?)
         .layer(SendDeadlineLayer::new())
         .filter(|request: Request<_>| reqwest::Request::try_from(request.map(Body::wrap)))
         .map_response(Response::from);

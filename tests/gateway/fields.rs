@@ -139,9 +139,9 @@ async fn no_request_is_smuggled() {
     ] {
         let answer = raw::ask(gateway.address, post(&fields)).await;
         assert_eq!(answer.get(9..12), Some(status), "{fields}: {answer:?}");
-        let heard = upstream.heard();
-        assert_eq!(heard.len(), usize::from(status == "200"), "{fields}: {heard:?}");
-        for heard in heard {
+        let requests = upstream.heard();
+        assert_eq!(requests.len(), usize::from(status == "200"), "{fields}: {requests:?}");
+        for heard in requests {
             let (head, body) = heard.split_once("\r\n\r\n").unwrap();
             let (chunked, length) = (
                 head.matches("\r\ntransfer-encoding: chunked").count(),
