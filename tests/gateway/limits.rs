@@ -2,8 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use buttress::prelude::BoxError;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -56,6 +62,29 @@ async fn a_connection_that_is_not_made() {
         let upstream = format!("{protocol}http://{}", crowded.address);
         let gateway = Gateway::with(settings, Layers::Stack, &[("/", &upstream)]).await;
         assert_eq!(post(&gateway, Speaks::H1).await, StatusCode::GATEWAY_TIMEOUT, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_no_call_uses() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = Settings { unused: MOMENT, ..SETTINGS };
+    let all =
+        [Layers::Stack, Layers::Bare].map(|layers| ["", "h2:"].map(|speaks| (layers, speaks)));
+    for (layers, protocol) in all.into_iter().flatten() {
+        let upstream = format!("{protocol}http://{address}");
+        let gateway = Gateway::with(settings, layers, &[("/", &upstream)]).await;
+        let served = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let page = service_fn(async |_| Ok::<_, BoxError>(Response::new(full("a page"))));
+            let server = auto::Builder::new(TokioExecutor::new());
+            server.serve_connection(TokioIo::new(stream), page).await
+        };
+        let closed = soon("the connection is closed", served);
+        let (status, closed) = tokio::join!(post(&gateway, Speaks::H1), closed);
+        assert_eq!(status, StatusCode::OK, "{layers:?} {protocol}");
+        closed.unwrap_or_else(|error| panic!("{layers:?} {protocol}: {error}"));
     }
 }
 
