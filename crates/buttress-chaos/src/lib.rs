@@ -63,12 +63,16 @@ mod future;
 mod handle;
 mod layer;
 mod service;
+mod timeline;
 
 pub use faults::Faults;
 pub use future::ResponseFuture;
 pub use handle::ChaosHandle;
 pub use layer::{ChaosLayer, ChaosLayerBuilder};
 pub use service::Chaos;
+#[cfg(feature = "toml")]
+pub use timeline::TimelineError;
+pub use timeline::{Change, Step, Timeline};
 
 /// The crate's own page, whose example is compiled.
 #[cfg(doctest)]
