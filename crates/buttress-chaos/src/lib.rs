@@ -34,14 +34,14 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! let layer = ChaosLayer::builder().rng(7).build();
+//! let layer = ChaosLayer::builder().rng(7).build()?;
 //! let handle = layer.handle();
 //! let mut service = ServiceBuilder::new()
 //!     .layer(layer)
 //!     .service(service_fn(async |_: ()| Ok::<_, BoxError>("served")));
 //! assert_eq!(service.ready().await?.call(()).await?, "served");
 //!
-//! handle.set(Faults::none().errors(1.0)?);
+//! handle.set(Faults::none().errors(1.0)?)?;
 //! let error = service.ready().await?.call(()).await.unwrap_err();
 //! let rejection = Rejection::find(error.as_ref()).expect("injected");
 //! assert_eq!(rejection.kind(), &RejectionKind::Injected);
@@ -58,17 +58,32 @@
 //! delay or a hang begins, and with `error` when a call is failed; a call that gets both says
 //! both.
 
+mod builder;
+mod control;
+mod draw;
 mod faults;
 mod future;
 mod handle;
+mod latency;
 mod layer;
+mod pause;
+mod readiness;
+mod selection;
 mod service;
+mod shared;
+mod spoiling;
+mod switch;
 mod timeline;
 
+pub use builder::ChaosLayerBuilder;
+pub use buttress_core::{Pace, Stall};
+pub use control::{ByPredicate, BySecret, CONTROL_HEADER, Control, SECRET_HEADER, Uncontrolled};
 pub use faults::Faults;
 pub use future::ResponseFuture;
 pub use handle::ChaosHandle;
-pub use layer::{ChaosLayer, ChaosLayerBuilder};
+pub use latency::Latency;
+pub use layer::ChaosLayer;
+pub use selection::{All, Selection};
 pub use service::Chaos;
 #[cfg(feature = "toml")]
 pub use timeline::TimelineError;

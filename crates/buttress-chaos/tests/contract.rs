@@ -17,7 +17,7 @@ use tower::{
 const SECOND: Duration = Duration::from_secs(1);
 
 fn late() -> ChaosLayer {
-    ChaosLayer::new(Faults::none().latency(1.0, SECOND).unwrap())
+    ChaosLayer::new(Faults::none().latency(1.0, SECOND).unwrap()).unwrap()
 }
 
 fn kind(error: &BoxError) -> &RejectionKind {
@@ -26,7 +26,7 @@ fn kind(error: &BoxError) -> &RejectionKind {
 
 #[tokio::test(start_paused = true)]
 async fn calls_only_the_instance_that_was_ready() {
-    for layer in [ChaosLayer::new(Faults::none()), late()] {
+    for layer in [ChaosLayer::new(Faults::none()).unwrap(), late()] {
         let (probe, handle) = Probe::new(|n: u32| Reply::Now(Ok(n + 1)));
         let mut service = layer.layer(probe);
         for n in 0..3 {
@@ -54,7 +54,7 @@ async fn the_inner_service_is_not_asked_for_anything_during_a_delay() {
 
 #[tokio::test(start_paused = true)]
 async fn waits_for_readiness_inside_the_call_and_is_woken_by_it() {
-    for layer in [ChaosLayer::new(Faults::none()), late()] {
+    for layer in [ChaosLayer::new(Faults::none()).unwrap(), late()] {
         let (probe, handle) = Probe::new(|(): ()| Reply::Now(Ok("late")));
         handle.set_readiness(Readiness::Pending);
         let mut service = layer.layer(probe);
@@ -72,7 +72,7 @@ async fn waits_for_readiness_inside_the_call_and_is_woken_by_it() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_readiness_is_the_call_s_and_untouched() {
-    for layer in [ChaosLayer::new(Faults::none()), late()] {
+    for layer in [ChaosLayer::new(Faults::none()).unwrap(), late()] {
         let (probe, handle) = Probe::new(|(): ()| Reply::Now(Ok(())));
         handle.set_readiness(Readiness::Broken);
         let mut service = layer.layer(probe);
@@ -84,14 +84,14 @@ async fn an_error_of_readiness_is_the_call_s_and_untouched() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_drops_the_inner_one_or_never_makes_it() {
     let (probe, handle) = Probe::new(|(): ()| Reply::<()>::Never);
-    let layer = ChaosLayer::new(Faults::none());
+    let layer = ChaosLayer::new(Faults::none()).unwrap();
     let mut service = layer.layer(probe);
     let mut call = task::spawn(service.call(()));
     assert_pending!(call.poll());
     drop(call);
     assert_eq!((handle.calls(), handle.dropped()), (1, 1));
 
-    layer.handle().set(late().handle().faults());
+    layer.handle().set(late().handle().faults()).unwrap();
     let mut call = task::spawn(service.call(()));
     assert_pending!(call.poll());
     drop(call);
@@ -101,7 +101,7 @@ async fn a_dropped_call_drops_the_inner_one_or_never_makes_it() {
 
 #[tokio::test(start_paused = true)]
 async fn inner_errors_pass_untouched() {
-    for layer in [ChaosLayer::new(Faults::none()), late()] {
+    for layer in [ChaosLayer::new(Faults::none()).unwrap(), late()] {
         let (probe, _handle) = Probe::new(|(): ()| Reply::<()>::Now(Err("inner".into())));
         let error = layer.layer(probe).oneshot(()).await.unwrap_err();
         assert_eq!(error.to_string(), "inner");
@@ -111,7 +111,7 @@ async fn inner_errors_pass_untouched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_inside_goes_through_and_leaves_the_service_usable() {
-    for layer in [ChaosLayer::new(Faults::none()), late()] {
+    for layer in [ChaosLayer::new(Faults::none()).unwrap(), late()] {
         let (probe, handle) = Probe::new(|request: &str| match request {
             "panic" => Reply::Panic,
             "panic in call" => Reply::PanicInCall,
@@ -130,7 +130,7 @@ async fn a_panic_inside_goes_through_and_leaves_the_service_usable() {
 #[tokio::test(start_paused = true)]
 async fn says_once_what_it_injected() {
     let recorder = Recorder::new();
-    let layer = ChaosLayer::builder().name("drill").observer(recorder.clone()).build();
+    let layer = ChaosLayer::builder().name("drill").observer(recorder.clone()).build().unwrap();
     let handle = layer.handle();
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
     let mut service = layer.layer(probe);
@@ -138,7 +138,7 @@ async fn says_once_what_it_injected() {
     assert!(recorder.take().is_empty(), "a call that goes well says nothing");
 
     let both = late().handle().faults().errors(1.0).unwrap();
-    handle.set(both);
+    handle.set(both).unwrap();
     let mut call = task::spawn(service.call(()));
     assert_pending!(call.poll());
     assert_eq!(recorder.take(), ["chaos drill: injected latency"]);

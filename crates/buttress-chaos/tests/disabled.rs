@@ -11,7 +11,8 @@ async fn calls_pass_as_if_it_were_not_there() {
     let recorder = Recorder::new();
     let faults = Faults::none().errors(0.5).unwrap();
     let faults = faults.latency(0.5, Duration::from_millis(5)).unwrap();
-    let on = ChaosLayer::builder().faults(faults).rng(7).observer(recorder.clone()).build();
+    let on =
+        ChaosLayer::builder().faults(faults).rng(7).observer(recorder.clone()).build().unwrap();
     assert!(plain_differs(|inner| on.layer(inner)).await.is_some(), "the test sees that it is on");
     assert!(!recorder.take().is_empty());
 
@@ -21,7 +22,7 @@ async fn calls_pass_as_if_it_were_not_there() {
         assert_eq!(plain_differs(|inner| off.layer(inner)).await, None);
         assert_eq!(recorder.take(), [""; 0]);
         // It stays off, whatever is set.
-        off.handle().set(faults);
+        off.handle().set(faults).unwrap();
     }
     assert_eq!(on.handle().faults(), faults, "that one is left as it was");
 }

@@ -39,7 +39,7 @@ proptest! {
                     .faults(faults)
                     .rng(seed)
                     .observer(recorder.clone())
-                    .build();
+                    .build().unwrap();
                 let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
                 let mut service = layer.layer(probe);
                 let mut trace = Vec::new();
@@ -73,7 +73,7 @@ proptest! {
                 .faults(faults)
                 .rng(seed)
                 .observer(recorder.clone())
-                .build();
+                .build().unwrap();
             let (probe, inner) = Probe::new(|(answer, takes, fails): (u8, u64, bool)| {
                 let result = if fails { Err(answer.to_string().into()) } else { Ok(answer) };
                 Reply::After(Duration::from_millis(takes), result)
@@ -99,7 +99,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn an_injected_error_never_reaches_the_inner_service_and_counts_as_a_failure() {
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = ChaosLayer::new(Faults::none().errors(1.0).unwrap());
+    let layer = ChaosLayer::new(Faults::none().errors(1.0).unwrap()).unwrap();
     let error = layer.layer(probe).oneshot(()).await.unwrap_err();
     assert!(injected(&error));
     assert_eq!((inner.calls(), inner.reserved()), (0, 0));
@@ -110,7 +110,7 @@ async fn an_injected_error_never_reaches_the_inner_service_and_counts_as_a_failu
 async fn the_longest_delay_is_a_hang_and_the_next_longest_does_not_overflow() {
     for delay in [Duration::MAX, Duration::from_secs(u64::MAX)] {
         let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-        let layer = ChaosLayer::new(Faults::none().latency(1.0, delay).unwrap());
+        let layer = ChaosLayer::new(Faults::none().latency(1.0, delay).unwrap()).unwrap();
         let call = layer.layer(probe).oneshot(());
         timeout(Duration::from_secs(86_400), call).await.expect_err("it hangs");
         assert_eq!(inner.calls(), 0);
@@ -120,7 +120,7 @@ async fn the_longest_delay_is_a_hang_and_the_next_longest_does_not_overflow() {
 #[tokio::test(start_paused = true)]
 async fn a_delay_counts_from_the_call() {
     let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = ChaosLayer::new(Faults::none().latency(1.0, SECOND).unwrap());
+    let layer = ChaosLayer::new(Faults::none().latency(1.0, SECOND).unwrap()).unwrap();
     let mut service = layer.layer(probe);
     let mut call = task::spawn(service.call(()));
     advance(SECOND).await;
@@ -130,7 +130,7 @@ async fn a_delay_counts_from_the_call() {
 #[tokio::test(start_paused = true)]
 async fn faults_are_switched_for_all_services_of_a_layer_while_they_run() {
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = ChaosLayer::new(Faults::none());
+    let layer = ChaosLayer::new(Faults::none()).unwrap();
     let (handle, other) = (layer.handle(), layer.handle());
     let mut services = [layer.layer(probe.clone()), layer.clone().layer(probe)];
     for service in &mut services {
@@ -138,14 +138,14 @@ async fn faults_are_switched_for_all_services_of_a_layer_while_they_run() {
     }
 
     let faults = Faults::none().errors(1.0).unwrap();
-    handle.set(faults);
+    handle.set(faults).unwrap();
     assert_eq!(other.faults(), faults);
     for service in &mut services {
         assert!(injected(&service.call(()).await.unwrap_err()));
     }
 
     // A call that was struck stays struck; one that is made later is not.
-    handle.set(Faults::none().latency(1.0, SECOND).unwrap());
+    handle.set(Faults::none().latency(1.0, SECOND).unwrap()).unwrap();
     let mut struck = task::spawn(services[0].call(()));
     other.clear();
     assert_eq!(handle.faults(), Faults::none());

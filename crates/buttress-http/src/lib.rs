@@ -77,6 +77,7 @@ mod request_head;
 pub mod respond;
 mod response_key;
 pub mod send_deadline;
+mod spoil;
 mod substitute;
 pub mod transfer_timeout;
 mod unsent;
@@ -95,6 +96,7 @@ pub use request_head::RequestHead;
 pub use respond::{Respond, RespondLayer};
 pub use response_key::ResponseKey;
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
+pub use spoil::Spoiled;
 pub use substitute::{DEGRADED_HEADER, Substituted};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};
 
