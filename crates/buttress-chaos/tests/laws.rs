@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_chaos::{ChaosLayer, Faults};
+use buttress_chaos::{ChaosLayer, Faults, Latency};
 use buttress_core::{BoxError, Judgement, Rejection, RejectionKind};
 use buttress_testkit::{Probe, Recorder, Reply, assert_pending, assert_ready, task};
 use proptest::{collection::vec, prelude::*};
@@ -96,6 +96,31 @@ proptest! {
     }
 }
 
+/// 20 % of the calls late and 5 % failed, independently, make 1 - 0.8 * 0.95 = 24 % that are struck.
+#[tokio::test(start_paused = true)]
+async fn independent_faults_of_20_and_5_percent_strike_24_percent() {
+    const CALLS: u32 = 40_000;
+    let faults = Faults::none().latency(0.2, SECOND).unwrap().errors(0.05).unwrap();
+    let layer = ChaosLayer::builder().faults(faults).rng(7).build().unwrap();
+    let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
+    let mut service = layer.layer(probe);
+    let (mut late, mut failed, mut struck) = (0, 0, 0);
+    for _ in 0..CALLS {
+        let start = Instant::now();
+        let (fails, is_late) = (service.call(()).await.is_err(), start.elapsed() == SECOND);
+        late += u32::from(is_late);
+        failed += u32::from(fails);
+        struck += u32::from(is_late || fails);
+    }
+    for (strikes, rate) in [(late, 0.2), (failed, 0.05), (struck, 0.24)] {
+        // Five standard deviations of a binomial distribution: a seed in 1.7 million misses them.
+        let calls = f64::from(CALLS);
+        let bound = 5.0 * (rate * (1.0 - rate) / calls).sqrt();
+        let share = f64::from(strikes) / calls;
+        assert!((share - rate).abs() < bound, "{share} is not {rate} ± {bound}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_injected_error_never_reaches_the_inner_service_and_counts_as_a_failure() {
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
@@ -115,6 +140,24 @@ async fn the_longest_delay_is_a_hang_and_the_next_longest_does_not_overflow() {
         timeout(Duration::from_secs(86_400), call).await.expect_err("it hangs");
         assert_eq!(inner.calls(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_are_drawn_from_their_distribution() {
+    let latency = Latency::uniform(SECOND, 2 * SECOND).unwrap();
+    let layer = ChaosLayer::new(Faults::none().latency(1.0, latency).unwrap()).unwrap();
+    let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
+    let mut service = layer.layer(probe);
+    let mut delays = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        service.call(()).await.unwrap();
+        // Timers are coarse.
+        assert!((SECOND..=2 * SECOND + Duration::from_millis(1)).contains(&start.elapsed()));
+        delays.push(start.elapsed());
+    }
+    delays.dedup();
+    assert!(delays.len() > 10, "{delays:?}");
 }
 
 #[tokio::test(start_paused = true)]
