@@ -189,7 +189,7 @@ impl<P, Q, C> ChaosLayerBuilder<P, Q, C> {
         let Self { faults, chance, panics_allowed, error, reporter, .. } = self;
         self.wrong.map_or(Ok(()), Err)?;
         faults.check(panics_allowed)?;
-        let switch = Switch::new(faults);
+        let switch = Switch::new(&faults);
         let shared = Shared { switch, chance, panics_allowed, error, reporter };
         Ok(ChaosLayer::with(shared, self.protocol, self.selection, self.control))
     }

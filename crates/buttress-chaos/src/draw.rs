@@ -126,7 +126,7 @@ mod tests {
 
     const DELAY: Duration = Duration::from_millis(300);
 
-    fn trace(faults: Faults, seed: u64) -> Vec<Injection> {
+    fn trace(faults: &Faults, seed: u64) -> Vec<Injection> {
         let mut rng = StdRng::seed_from_u64(seed);
         (0..50).map(|_| faults.draw(&mut rng)).collect()
     }
@@ -189,9 +189,9 @@ mod tests {
                 .iter()
                 .zip(rates)
                 .fold(Faults::none(), |faults, ((_, set, _), rate)| set(faults, rate));
-            let all = trace(all, seed);
+            let all = trace(&all, seed);
             for ((name, set, own), rate) in kinds().iter().zip(rates) {
-                let alone = trace(set(Faults::none(), rate), seed);
+                let alone = trace(&set(Faults::none(), rate), seed);
                 prop_assert_eq!(&alone, &all.iter().map(own).collect::<Vec<_>>(), "{}", name);
             }
         }
@@ -201,11 +201,11 @@ mod tests {
             for (name, set, own) in kinds() {
                 let never = set(Faults::none(), 0.0);
                 prop_assert!(never.is_none());
-                prop_assert!(trace(never, seed).iter().all(|drawn| *drawn == NOTHING()));
+                prop_assert!(trace(&never, seed).iter().all(|drawn| *drawn == NOTHING()));
                 let always = set(Faults::none(), 1.0);
                 prop_assert!(!always.is_none());
                 let struck = |drawn: &Injection| own(drawn) != NOTHING();
-                prop_assert!(trace(always, seed).iter().all(struck), "{}", name);
+                prop_assert!(trace(&always, seed).iter().all(struck), "{}", name);
             }
         }
 

@@ -30,7 +30,7 @@ impl ChaosHandle {
     /// as it was.
     pub fn set(&self, faults: Faults) -> Result<(), ConfigError> {
         faults.check(self.shared.panics_allowed)?;
-        self.shared.switch.set(faults);
+        self.shared.switch.set(&faults);
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl ChaosHandle {
 
     /// Ends all faults, and a timeline.
     pub fn clear(&self) {
-        self.shared.switch.set(Faults::none());
+        self.shared.switch.set(&Faults::none());
     }
 
     /// The faults that are in force now.

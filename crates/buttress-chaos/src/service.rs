@@ -66,15 +66,12 @@ impl<S, P, Q, C> Chaos<S, P, Q, C> {
         if shared.switch.stays_off() {
             return Ok(None);
         }
-        let injection = match self.control.faults(request, &self.protocol)? {
-            Some(own) => {
-                own.check(shared.panics_allowed)?;
-                Some(Shared::strike(&own))
-            }
-            None => {
-                let faults = shared.in_force().filter(|_| self.selection.selects(request));
-                faults.map(|faults| shared.draw(&faults))
-            }
+        let injection = if let Some(own) = self.control.faults(request, &self.protocol)? {
+            own.check(shared.panics_allowed)?;
+            Some(Shared::strike(&own))
+        } else {
+            let faults = shared.in_force().filter(|_| self.selection.selects(request));
+            faults.map(|faults| shared.draw(&faults))
         };
         Ok(injection.filter(|injection| *injection != Injection::default()))
     }

@@ -23,27 +23,27 @@ pub(crate) struct Switch {
 /// What decides which faults are in force.
 #[derive(Clone)]
 enum Program {
-    Always(Faults),
+    Always(Arc<Faults>),
     Timeline { timeline: Arc<Timeline<Faults>>, start: Instant },
 }
 
 impl Switch {
-    pub(crate) fn new(faults: Faults) -> Self {
+    pub(crate) fn new(faults: &Faults) -> Self {
         let on = AtomicBool::new(!faults.is_none());
-        Self { on, program: Mutex::new(Program::Always(faults)), stays_off: false }
+        Self { on, program: Mutex::new(Program::Always(Arc::new(*faults))), stays_off: false }
     }
 
     /// No faults, ever.
     pub(crate) fn off() -> Self {
-        Self { stays_off: true, ..Self::new(Faults::none()) }
+        Self { stays_off: true, ..Self::new(&Faults::none()) }
     }
 
     pub(crate) fn stays_off(&self) -> bool {
         self.stays_off
     }
 
-    pub(crate) fn set(&self, faults: Faults) {
-        self.put(!faults.is_none(), Program::Always(faults));
+    pub(crate) fn set(&self, faults: &Faults) {
+        self.put(!faults.is_none(), Program::Always(Arc::new(*faults)));
     }
 
     pub(crate) fn play(&self, timeline: Timeline<Faults>) {
@@ -66,7 +66,7 @@ impl Switch {
     pub(crate) fn get(&self, name: &str) -> Faults {
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match program {
-            Program::Always(faults) => faults,
+            Program::Always(faults) => *faults,
             Program::Timeline { timeline, start } => {
                 at(&timeline, name, Instant::now().saturating_duration_since(start))
             }

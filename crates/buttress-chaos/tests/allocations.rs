@@ -5,6 +5,7 @@ use std::{
     future::{Ready, ready},
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use buttress_chaos::{ChaosLayer, Faults, Step, Timeline};
@@ -52,8 +53,7 @@ where
 }
 
 fn faults() -> Faults {
-    let build =
-        || Faults::none().errors(1.0)?.cut(1.0, 1)?.ready_late(1.0, std::time::Duration::MAX);
+    let build = || Faults::none().errors(1.0)?.cut(1.0, 1)?.ready_late(1.0, Duration::MAX);
     build().unwrap()
 }
 
@@ -81,6 +81,6 @@ fn nothing_where_it_is_switched_off() {
     let layer = ChaosLayer::builder().faults(faults()).protocol(Http::new()).build().unwrap();
     let off = layer.disabled();
     off.handle().set(faults()).unwrap();
-    off.handle().play(Timeline::new().step(Step::new(Default::default(), faults()))).unwrap();
+    off.handle().play(Timeline::new().step(Step::new(Duration::ZERO, faults()))).unwrap();
     assert_eq!(allocations(&off), 0);
 }

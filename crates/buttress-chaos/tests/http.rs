@@ -14,7 +14,7 @@ use buttress_testkit::{
 };
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 use tokio::{
@@ -84,9 +84,9 @@ where
 }
 
 /// What a run of calls gets, with what was said of each.
-async fn run(seed: u64, faults: Faults, calls: usize) -> Vec<Vec<String>> {
+async fn run(seed: u64, faults: &Faults, calls: usize) -> Vec<Vec<String>> {
     let recorder = Recorder::new();
-    let layer = ChaosLayer::builder().faults(faults).allow_panics().rng(seed);
+    let layer = ChaosLayer::builder().faults(*faults).allow_panics().rng(seed);
     let layer = layer.protocol(Http::new()).observer(recorder.clone()).build().unwrap();
     let service = layer.layer(service_fn(answer));
     let mut stories = Vec::new();
@@ -110,7 +110,7 @@ proptest! {
     fn same_seed_same_trace(seed: u64, rates in prop::array::uniform10(rate())) {
         let trace = || {
             let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-            runtime.unwrap().block_on(run(seed, faults(rates), 12))
+            runtime.unwrap().block_on(run(seed, &faults(rates), 12))
         };
         prop_assert_eq!(trace(), trace());
     }
@@ -119,7 +119,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn another_seed_is_another_trace() {
     let faults = faults([0.5; 10]);
-    assert_ne!(run(1, faults, 20).await, run(2, faults, 20).await);
+    assert_ne!(run(1, &faults, 20).await, run(2, &faults, 20).await);
 }
 
 /// Random traffic passes as if the layer were not there, bodies and their promises and all, where no
@@ -214,21 +214,21 @@ async fn each_damage_is_told_once_and_seen() {
 }
 
 async fn read(body: impl Body<Data = Bytes, Error = BoxError>) -> String {
-    let (mut body, mut seen, start) = (Box::pin(body), String::new(), Instant::now());
+    let (mut body, mut seen, start) = (Box::pin(body), Vec::new(), Instant::now());
     while let Some(frame) = body.frame().await {
-        match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(data)) => seen += std::str::from_utf8(&data).unwrap(),
+        seen.push(match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => String::from_utf8(data.into()).unwrap(),
             Ok(Err(trailers)) => {
                 let code = trailers.trailers_ref().unwrap()["grpc-status"].to_str().unwrap();
-                seen += &format!(", trailers {code}");
+                format!(", trailers {code}")
             }
             Err(error) => match error.downcast_ref::<io::Error>() {
-                Some(error) => seen += &format!(", {:?}", error.kind()),
-                None => seen += &format!(", {error}"),
+                Some(error) => format!(", {:?}", error.kind()),
+                None => format!(", {error}"),
             },
-        }
+        });
     }
-    format!("{seen} after {:?}", start.elapsed())
+    format!("{} after {:?}", seen.concat(), start.elapsed())
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,11 +23,11 @@ fn late(delay: Duration) -> Faults {
     Faults::none().ready_late(1.0, delay).unwrap()
 }
 
-fn builder(faults: Faults) -> ChaosLayerBuilder {
-    ChaosLayer::builder().faults(faults).rng(7)
+fn builder(faults: &Faults) -> ChaosLayerBuilder {
+    ChaosLayer::builder().faults(*faults).rng(7)
 }
 
-fn layer(faults: Faults) -> ChaosLayer {
+fn layer(faults: &Faults) -> ChaosLayer {
     builder(faults).build().unwrap()
 }
 
@@ -39,7 +39,7 @@ fn injected(error: &BoxError) -> bool {
 async fn a_refusal_comes_from_poll_ready_and_the_inner_service_is_not_asked() {
     let recorder = Recorder::new();
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = builder(unready(1.0)).observer(recorder.clone()).build().unwrap();
+    let layer = builder(&unready(1.0)).observer(recorder.clone()).build().unwrap();
     let mut service = layer.layer(probe.clone());
     for _ in 0..2 {
         assert!(injected(service.ready().await.err().as_ref().unwrap()));
@@ -49,7 +49,7 @@ async fn a_refusal_comes_from_poll_ready_and_the_inner_service_is_not_asked() {
     layer.handle().clear();
     service.ready().await.unwrap().call(()).await.unwrap();
 
-    let layer = builder(unready(1.0)).error(|| "gone").build().unwrap();
+    let layer = builder(&unready(1.0)).error(|| "gone").build().unwrap();
     assert_eq!(layer.layer(probe).ready().await.err().unwrap().to_string(), "gone");
 }
 
@@ -57,7 +57,7 @@ async fn a_refusal_comes_from_poll_ready_and_the_inner_service_is_not_asked() {
 #[tokio::test]
 async fn a_service_that_is_ready_stays_so_until_it_is_called() {
     let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let mut service = layer(unready(0.5)).layer(probe);
+    let mut service = layer(&unready(0.5)).layer(probe);
     let (mut refused, mut answered) = (0, 0);
     for _ in 0..1000 {
         if service.ready().await.is_err() {
@@ -78,7 +78,7 @@ async fn a_service_that_is_ready_stays_so_until_it_is_called() {
 async fn late_readiness_wakes_whoever_waits_for_it() {
     let recorder = Recorder::new();
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = builder(late(SECOND)).observer(recorder.clone()).build().unwrap();
+    let layer = builder(&late(SECOND)).observer(recorder.clone()).build().unwrap();
     let mut service = layer.layer(probe);
     for _ in 0..2 {
         let mut ready = task::spawn(service.ready());
@@ -86,7 +86,7 @@ async fn late_readiness_wakes_whoever_waits_for_it() {
         advance(SECOND / 2).await;
         assert_pending!(ready.poll());
         assert_eq!(recorder.take(), ["chaos chaos: injected ready_late"], "told when it begins");
-        advance(SECOND / 2 - MILLI).await;
+        advance(499 * MILLI).await;
         assert!(!ready.is_woken());
         advance(MILLI).await;
         assert!(ready.is_woken());
@@ -104,11 +104,11 @@ async fn late_readiness_wakes_whoever_waits_for_it() {
 #[tokio::test(start_paused = true)]
 async fn whoever_leaves_and_comes_back_waits_for_the_rest() {
     let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let mut service = layer(late(SECOND)).layer(probe);
+    let mut service = layer(&late(SECOND)).layer(probe);
     let mut ready = task::spawn(service.ready());
     assert_pending!(ready.poll());
     drop(ready);
-    advance(SECOND - MILLI).await;
+    advance(999 * MILLI).await;
     let mut clone = service.clone();
     let (mut first, mut second) = (task::spawn(service.ready()), task::spawn(clone.ready()));
     assert_pending!(first.poll());
@@ -123,7 +123,7 @@ async fn whoever_leaves_and_comes_back_waits_for_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_delay_is_for_ever_and_a_struck_question_stays_struck() {
     let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
-    let layer = layer(late(Duration::MAX));
+    let layer = layer(&late(Duration::MAX));
     let mut service = layer.layer(probe);
     let mut ready = task::spawn(service.ready());
     assert_pending!(ready.poll());
@@ -140,7 +140,7 @@ async fn the_longest_delay_is_for_ever_and_a_struck_question_stays_struck() {
 async fn readiness_of_the_inner_service_comes_after_it() {
     let (probe, inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
     inner.set_readiness(Readiness::Pending);
-    let mut service = layer(late(SECOND)).layer(probe);
+    let mut service = layer(&late(SECOND)).layer(probe);
     let mut call = task::spawn(service.ready().await.unwrap().call(()));
     assert_pending!(call.poll());
     inner.set_readiness(Readiness::Ready);
@@ -152,18 +152,18 @@ async fn readiness_of_the_inner_service_comes_after_it() {
 /// tower takes a refusal for the end of the service, and its buffer gives it to all who call.
 #[tokio::test(start_paused = true)]
 async fn a_buffer_outside_dies_of_a_refusal_and_waits_for_what_is_late() {
-    let service = |faults| {
+    let service = |faults: &Faults| {
         ServiceBuilder::new()
             .buffer(4)
             .concurrency_limit(1)
             .layer(layer(faults))
             .service(service_fn(async |n: u32| Ok::<_, Infallible>(n)))
     };
-    let mut buffer = service(unready(1.0));
+    let mut buffer = service(&unready(1.0));
     let refused = buffer.ready().await.unwrap().call(7).await.unwrap_err();
     assert!(injected(&refused), "{refused:?}");
 
-    let buffer = BoxCloneSyncService::new(service(late(SECOND)));
+    let buffer = BoxCloneSyncService::new(service(&late(SECOND)));
     let start = Instant::now();
     let calls: Vec<_> = (0..3).map(|n| tokio::spawn(buffer.clone().oneshot(n))).collect();
     for (n, call) in calls.into_iter().enumerate() {
@@ -180,10 +180,10 @@ proptest! {
         seed: u64,
         asked in prop::collection::vec(0..5_usize, 1..40),
     ) {
-        let trace = |faults: Faults, asks: bool| {
+        let trace = |faults: &Faults, asks: bool| {
             let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
             runtime.unwrap().block_on(async {
-                let layer = ChaosLayer::builder().faults(faults).rng(seed).build().unwrap();
+                let layer = ChaosLayer::builder().faults(*faults).rng(seed).build().unwrap();
                 let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
                 let mut service = layer.layer(probe);
                 let mut trace = Vec::new();
@@ -198,6 +198,6 @@ proptest! {
         };
         let errors = Faults::none().errors(0.5).unwrap();
         let both = errors.unready(0.3).unwrap().ready_late(0.3, SECOND).unwrap();
-        prop_assert_eq!(trace(errors, false), trace(both, true));
+        prop_assert_eq!(trace(&errors, false), trace(&both, true));
     }
 }

@@ -133,7 +133,8 @@ proptest! {
             }
             Err(error) => prop_assert_eq!(error.setting(), "factor"),
         }
-        if !(factor.is_finite() && factor > 0.0) && !timeline.is_empty() {
+        let is_factor = factor.is_finite() && factor > 0.0;
+        if !is_factor && !timeline.is_empty() {
             timeline.scaled(factor).unwrap_err();
         }
     }

@@ -18,11 +18,11 @@ pub(super) fn read(text: &str) -> Result<Faults, ConfigError> {
             Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
             None => (item, None),
         };
-        add(faults, name, value)
+        add(&faults, name, value)
     })
 }
 
-fn add(faults: Faults, name: &str, value: Option<&str>) -> Result<Faults, ConfigError> {
+fn add(faults: &Faults, name: &str, value: Option<&str>) -> Result<Faults, ConfigError> {
     match (name, value) {
         ("hangs", None) => faults.hangs(ALWAYS),
         ("panics", None) => faults.panics(ALWAYS),
