@@ -195,8 +195,8 @@ impl Spoiling {
     fn goes_on(&self) -> bool {
         let place = self.stalls.map(|stall| stall.after);
         let places = [place, self.breaks.as_ref().map(|broken| broken.after)];
-        self.next.is_some()
-            || !self.rest.is_empty()
+        // What comes next is there only while it waits.
+        !self.rest.is_empty()
             || self.trailers.is_some()
             || !matches!(self.wait, Wait::None)
             || places.into_iter().flatten().any(|place| place <= self.passed)
