@@ -55,7 +55,7 @@ impl<S, P, Q, C> Chaos<S, P, Q, C> {
         self.inner
     }
 
-    /// What strikes this request, if anything does.
+    /// What strikes this request, if anything may.
     fn injection<Req, Res>(&self, request: &mut Req) -> Result<Option<Injection>, ConfigError>
     where
         P: Spoil<Req, Res>,
@@ -66,19 +66,17 @@ impl<S, P, Q, C> Chaos<S, P, Q, C> {
         if shared.switch.stays_off() {
             return Ok(None);
         }
-        let injection = if let Some(own) = self.control.faults(request, &self.protocol)? {
+        if let Some(own) = self.control.faults(request, &self.protocol)? {
             own.check(shared.panics_allowed)?;
-            Some(Shared::strike(&own))
-        } else {
-            let faults = shared.in_force().filter(|_| self.selection.selects(request));
-            faults.map(|faults| shared.draw(&faults))
-        };
-        Ok(injection.filter(|injection| *injection != Injection::default()))
+            return Ok(Some(Shared::strike(&own)));
+        }
+        let faults = shared.in_force().filter(|_| self.selection.selects(request));
+        Ok(faults.map(|faults| shared.draw(&faults)))
     }
 }
 
 impl<S, P: Clone, Q, C> Chaos<S, P, Q, C> {
-    /// The call of a request that is struck.
+    /// The call of a request that may be struck.
     #[cold]
     fn strike<Req>(&mut self, request: Req, injection: &Injection) -> ResponseFuture<S, Req, P>
     where

@@ -172,6 +172,24 @@ async fn a_buffer_outside_dies_of_a_refusal_and_waits_for_what_is_late() {
     assert_eq!(start.elapsed(), 3 * SECOND, "one after the other");
 }
 
+/// Not even the first of each, which one seed begins.
+#[tokio::test(start_paused = true)]
+async fn readiness_and_calls_are_drawn_independently() {
+    let faults = Faults::none().unready(0.5).unwrap().latency(0.5, SECOND).unwrap();
+    let (probe, _inner) = Probe::new(|(): ()| Reply::Now(Ok(())));
+    let mut both = 0;
+    for seed in 0..1000 {
+        let layer = ChaosLayer::builder().faults(faults).rng(seed).build().unwrap();
+        let mut service = layer.layer(probe.clone());
+        let refused = service.ready().await.is_err();
+        let start = Instant::now();
+        service.call(()).await.unwrap();
+        both += u32::from(refused && !start.elapsed().is_zero());
+    }
+    // A quarter, give or take five standard deviations.
+    assert!((181..=319).contains(&both), "{both}");
+}
+
 proptest! {
     /// How often somebody asks whether a service is ready, and what becomes of it, does not change which
     /// calls are struck.

@@ -275,6 +275,17 @@ async fn a_body_that_breaks_off_lets_go_of_the_one_inside_right_then() {
     assert!(body.frame().await.is_none());
 }
 
+/// Or a server would never send what it has: it does when it has to wait.
+#[tokio::test]
+async fn a_reader_is_let_do_something_else_before_the_body_breaks_off() {
+    let mut body = Wanted { breaks: Some(3), ..Wanted::default() }.of(Full::from("12345"));
+    body.frame().await.unwrap().unwrap();
+    let mut end = task::spawn(body.frame());
+    assert_pending!(end.poll());
+    assert!(end.is_woken());
+    assert_ready!(end.poll()).unwrap().unwrap_err();
+}
+
 /// As of a connection that is lost: a reader who counts sees that something is missing.
 #[tokio::test]
 async fn what_is_cut_was_promised() {

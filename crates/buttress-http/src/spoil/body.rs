@@ -40,6 +40,8 @@ struct Spoiling {
     stalls: Option<Stall>,
     pace: Option<Pace>,
     trailers: Option<u16>,
+    /// Whether the reader was let do something else before the body breaks off.
+    paused: bool,
     /// The bytes of data that the reader has.
     passed: u64,
     /// What comes next, and waits for its time.
@@ -80,6 +82,7 @@ impl Spoiling {
             stalls,
             pace,
             trailers,
+            paused: false,
             passed: 0,
             next: None,
             rest: Bytes::new(),
@@ -106,7 +109,14 @@ impl Spoiling {
                 self.wait = Wait::of(stall.lasts, Instant::now());
                 continue;
             }
-            if let Some(broken) = self.breaks.take_if(|broken| broken.after <= self.passed) {
+            let is_at = |broken: &mut Break| broken.after <= self.passed;
+            if let Some(broken) = self.breaks.take_if(is_at) {
+                if !std::mem::replace(&mut self.paused, true) {
+                    // A server sends what it has when it has to wait, and at an error forgets it.
+                    self.breaks = Some(broken);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 body.set(None);
                 self.end();
                 return Poll::Ready(Some(Err(broken.error)));
