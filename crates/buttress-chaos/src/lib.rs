@@ -118,6 +118,13 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `serde` | [`Faults`] and a [`Timeline`] are read from files |
+//! | `toml` | `Timeline::from_toml`, whose errors name the line |
+//!
 //! # Events
 //!
 //! [`EventKind::Injected`](buttress_core::EventKind::Injected) with the word in the table above, when the

@@ -26,3 +26,17 @@ async fn calls_pass_as_if_it_were_not_there() {
     }
     assert_eq!(on.handle().faults(), faults, "that one is left as it was");
 }
+
+/// Of whatever kind its faults are, and whomever it would ask.
+#[tokio::test(start_paused = true)]
+async fn no_fault_strikes_and_no_predicate_is_asked() {
+    let faults = || {
+        let none = Faults::none();
+        let readiness = none.unready(1.0)?.ready_late(1.0, Duration::MAX)?;
+        readiness.hangs(1.0)?.panics(1.0)?.status(1.0, 503)?.cut(1.0, 1)
+    };
+    let asked = |_: &u64| -> bool { panic!("it is switched off") };
+    let layer = ChaosLayer::builder().faults(faults().unwrap()).allow_panics().only(asked);
+    let off = layer.control_if(asked).build().unwrap().disabled();
+    assert_eq!(plain_differs(|inner| off.layer(inner)).await, None);
+}
