@@ -154,9 +154,12 @@ async fn a_status_is_answered_without_a_call() {
     let (probe, inner) =
         Probe::new(|_: Call| Reply::Now(Ok(Response::new(Full::<Bytes>::default()))));
     let status = |code| Faults::none().status(1.0, code).unwrap();
-    let layer = ChaosLayer::builder().faults(status(503)).protocol(Http::new()).build().unwrap();
+    let recorder = Recorder::new();
+    let layer = ChaosLayer::builder().faults(status(503)).protocol(Http::new());
+    let layer = layer.observer(recorder.clone()).build().unwrap();
     let response = layer.layer(probe.clone()).oneshot(call("/")).await.unwrap();
     assert_eq!(response.status(), 503);
+    assert_eq!(recorder.take(), ["chaos chaos: injected status"]);
 
     let layer = ChaosLayer::builder().faults(status(14)).protocol(Grpc::new()).build().unwrap();
     let response = layer.layer(probe.clone()).oneshot(call("/")).await.unwrap();

@@ -20,6 +20,8 @@ const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bi
 /// The highest code of gRPC.
 const LAST_CODE: u16 = 16;
 
+// Or the compiler would name what the implementation lacks, and not what to do about it.
+#[diagnostic::do_not_recommend]
 impl<A, B> Spoil<Request<A>, Response<B>> for Http
 where
     B: Body<Data = Bytes>,
@@ -48,6 +50,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, B> Spoil<Request<A>, Response<B>> for Grpc
 where
     B: Body<Data = Bytes>,
