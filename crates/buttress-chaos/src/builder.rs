@@ -136,7 +136,8 @@ impl<P, Q, C> ChaosLayerBuilder<P, Q, C> {
     /// | `slow=1024`, `slow=50ms` | bytes a second, or a time for each frame |
     /// | `trailers=14` | a code of gRPC |
     ///
-    /// The secret has 16 characters of visible ASCII at the least, and is compared in constant time. Who
+    /// The secret has 16 characters of visible ASCII at the least. It is compared in constant time, so that what
+    /// that takes tells nothing but its length. Who
     /// knows it can make each of his calls fail, and hold them for as long as nobody cuts them.
     pub fn control(self, secret: impl Into<Arc<str>>) -> ChaosLayerBuilder<P, Q, BySecret> {
         let control = BySecret::new(secret.into());

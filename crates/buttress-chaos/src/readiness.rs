@@ -24,11 +24,20 @@ enum Question {
 }
 
 impl Readiness {
+    #[inline]
     pub(crate) fn poll(
         &mut self,
         shared: &Shared,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BoxError>> {
+        if matches!(self.0, Question::Unasked) && !shared.switch.is_on() {
+            self.0 = Question::Answered;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_struck(shared, cx)
+    }
+
+    fn poll_struck(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         loop {
             match &mut self.0 {
                 Question::Answered => return Poll::Ready(Ok(())),

@@ -70,6 +70,9 @@ impl<S, P, Q, C> Chaos<S, P, Q, C> {
             own.check(shared.panics_allowed)?;
             return Ok(Some(Shared::strike(&own)));
         }
+        if !shared.switch.is_on() {
+            return Ok(None);
+        }
         let faults = shared.in_force().filter(|_| self.selection.selects(request));
         Ok(faults.map(|faults| shared.draw(&faults)))
     }

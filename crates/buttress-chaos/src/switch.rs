@@ -62,6 +62,12 @@ impl Switch {
         self.on.store(on, Ordering::Relaxed);
     }
 
+    /// Whether anything may be in force: all that a call costs while nothing is.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     /// What is in force for the layer of this name.
     pub(crate) fn get(&self, name: &str) -> Faults {
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -75,10 +81,7 @@ impl Switch {
 
     /// The faults in force, or `None` if there are none.
     pub(crate) fn in_force(&self, name: &str) -> Option<Faults> {
-        if !self.on.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(self.get(name)).filter(|faults| !faults.is_none())
+        self.is_on().then(|| self.get(name)).filter(|faults| !faults.is_none())
     }
 }
 
