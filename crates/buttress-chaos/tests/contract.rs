@@ -149,7 +149,8 @@ async fn a_hang_lets_go_of_its_request_at_once_and_never_ends() {
 #[tokio::test(start_paused = true)]
 async fn an_injected_panic_is_the_call_s_and_leaves_the_service_usable() {
     let recorder = Recorder::new();
-    let panics = Faults::none().panics(1.0).unwrap().latency(1.0, SECOND).unwrap();
+    let panics =
+        Faults::none().panics(1.0).unwrap().errors(1.0).unwrap().latency(1.0, SECOND).unwrap();
     let layer = ChaosLayer::builder().faults(panics).allow_panics().observer(recorder.clone());
     let layer = layer.build().unwrap();
     let (probe, handle) = Probe::new(|(): ()| Reply::Now(Ok(())));
