@@ -62,6 +62,8 @@ mod faults;
 mod future;
 mod handle;
 mod layer;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 mod service;
 mod timeline;
 
