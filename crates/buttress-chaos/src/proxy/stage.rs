@@ -166,7 +166,10 @@ impl Stage {
         let held = mem::take(&mut self.queue);
         self.cost = 0;
         match (&mut self.work, &before) {
-            (Work::LimitData { bytes, passed, reached }, Work::LimitData { passed: before, .. }) => {
+            (
+                Work::LimitData { bytes, passed, reached },
+                Work::LimitData { passed: before, .. },
+            ) => {
                 *passed = *before;
                 *reached = (*passed > 0 && passed >= bytes).then_some(now);
             }
