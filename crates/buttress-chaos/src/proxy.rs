@@ -64,11 +64,15 @@ mod connection;
 mod door;
 mod handle;
 mod pipe;
+mod play;
 mod running;
 mod stage;
 mod toxic;
 mod toxics;
+mod wire_fault;
 
 pub use builder::{FaultProxy, FaultProxyBuilder};
 pub use handle::ProxyHandle;
+pub use play::Playing;
 pub use toxic::{Direction, Toxic, ToxicKind};
+pub use wire_fault::WireFault;

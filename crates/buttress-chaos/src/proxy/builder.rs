@@ -49,7 +49,7 @@ impl FaultProxy {
     /// Stops listening and cuts all connections. When this returns, every task and socket of the
     /// proxy is gone. Dropping it does the same, but returns before it is done.
     pub async fn shut_down(mut self) {
-        self.handle.shut_down().await;
+        self.handle.shut_down();
         let _ = (&mut self.running).await;
     }
 }
@@ -120,7 +120,7 @@ impl FaultProxyBuilder {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (door, address) = Door::open(listen)?;
         let toxics = Arc::new(Toxics::new());
-        let (commands, told) = mpsc::channel(1);
+        let (commands, told) = mpsc::unbounded_channel();
         let handle = ProxyHandle::new(address, name, Arc::clone(&toxics), commands);
         let running = Running { door, address, upstream, buffer, rng, toxics };
         Ok(FaultProxy { handle, running: tokio::spawn(running.run(told)) })

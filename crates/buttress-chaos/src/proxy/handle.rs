@@ -5,7 +5,13 @@ use std::{io, net::SocketAddr, sync::Arc};
 use buttress_core::ConfigError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{running::Command, toxic::Toxic, toxics::Toxics};
+use super::{
+    Playing, WireFault,
+    running::{By, Command},
+    toxic::Toxic,
+    toxics::Toxics,
+};
+use crate::Timeline;
 
 /// Changes the faults of a proxy while it runs; made by
 /// [`FaultProxy::handle`](crate::proxy::FaultProxy::handle).
@@ -17,7 +23,7 @@ pub struct ProxyHandle {
     address: SocketAddr,
     name: Arc<str>,
     toxics: Arc<Toxics>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
 }
 
 impl ProxyHandle {
@@ -25,7 +31,7 @@ impl ProxyHandle {
         address: SocketAddr,
         name: Arc<str>,
         toxics: Arc<Toxics>,
-        commands: mpsc::Sender<Command>,
+        commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self { address, name, toxics, commands }
     }
@@ -86,29 +92,106 @@ impl ProxyHandle {
     ///
     /// That the proxy has been shut down, or what the system says against holding the port.
     pub async fn refuse(&self) -> io::Result<()> {
-        self.tell(Command::Refuse).await
+        self.tell(By::Hand, Command::Refuse).await
     }
 
-    /// Lets clients connect again, at the same port. Returns when it is done.
+    /// Lets clients connect again, at the same port, unless a timeline refuses them. Returns when it is
+    /// done.
     ///
     /// # Errors
     ///
     /// That the proxy has been shut down, or what the system says against listening.
     pub async fn enable(&self) -> io::Result<()> {
-        self.tell(Command::Enable).await
+        self.tell(By::Hand, Command::Enable).await
     }
 
-    async fn tell(
-        &self,
-        command: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Command,
-    ) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the proxy has been shut down");
+    /// Plays this timeline from now on, beside whatever else is in force, until what it gives back is
+    /// dropped.
+    ///
+    /// The steps count whose target is the [name](crate::proxy::FaultProxyBuilder::name) of the proxy, and
+    /// those without one. Their toxics have names of their own: they begin with `timeline`. Time is
+    /// tokio's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use buttress_chaos::{Step, Timeline, proxy::{FaultProxy, Toxic, WireFault}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// const MILLISECOND: Duration = Duration::from_millis(1);
+    /// let late = Toxic::latency(300 * MILLISECOND, Duration::ZERO)?;
+    /// let timeline = Timeline::from_iter([
+    ///     Step::new(Duration::ZERO, WireFault::from(late)),
+    ///     Step::new(5 * MILLISECOND, WireFault::Refuse).lasting(3 * MILLISECOND)?.on("pricing")?,
+    /// ]);
+    /// timeline.check_targets(&["pricing"])?;
+    ///
+    /// let proxy = FaultProxy::builder("127.0.0.1:9").name("pricing").start().await?;
+    /// let mut playing = proxy.handle().play(&timeline);
+    /// playing.finished().await?;
+    /// assert_eq!(proxy.handle().list().len(), 1);
+    /// drop(playing);
+    /// assert_eq!(proxy.handle().list().len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or in one without time.
+    pub fn play(&self, timeline: &Timeline<WireFault>) -> Playing {
+        Playing::start(self, timeline)
+    }
+
+    async fn tell(&self, by: By, say: Say) -> io::Result<()> {
+        self.ask(by, say).done().await
+    }
+
+    fn ask(&self, by: By, say: Say) -> Asked {
         let (done, is_done) = oneshot::channel();
-        self.commands.send(command(done)).await.map_err(|_| gone())?;
-        is_done.await.map_err(|_| gone())?
+        // If nobody takes it, that it is done is never said.
+        let _ = self.commands.send(say(by, done));
+        Asked(is_done)
     }
 
-    pub(super) async fn shut_down(&self) {
-        let _ = self.commands.send(Command::ShutDown).await;
+    pub(super) fn toxics(&self) -> &Arc<Toxics> {
+        &self.toxics
+    }
+
+    pub(super) fn shut_down(&self) {
+        let _ = self.commands.send(Command::ShutDown);
+    }
+}
+
+type Say = fn(By, oneshot::Sender<io::Result<()>>) -> Command;
+
+/// Something that the proxy has been asked to do, and does even if nobody waits for it.
+pub(super) struct Asked(oneshot::Receiver<io::Result<()>>);
+
+impl Asked {
+    pub(super) async fn done(self) -> io::Result<()> {
+        let gone = |_| io::Error::new(io::ErrorKind::NotConnected, "the proxy has been shut down");
+        self.0.await.map_err(gone)?
+    }
+}
+
+/// That a step of a timeline refuses, until it is ended.
+pub(super) struct Refusal {
+    handle: ProxyHandle,
+    over: bool,
+}
+
+impl Refusal {
+    pub(super) fn begin(handle: &ProxyHandle) -> (Self, Asked) {
+        let asked = handle.ask(By::Step, Command::Refuse);
+        (Self { handle: handle.clone(), over: false }, asked)
+    }
+
+    /// `None` if it was ended already.
+    pub(super) fn end(&mut self) -> Option<Asked> {
+        if std::mem::replace(&mut self.over, true) {
+            return None;
+        }
+        Some(self.handle.ask(By::Step, Command::Enable))
     }
 }

@@ -20,9 +20,44 @@ use super::{
 /// What the task is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    Refuse(oneshot::Sender<io::Result<()>>),
-    Enable(oneshot::Sender<io::Result<()>>),
+    Refuse(By, oneshot::Sender<io::Result<()>>),
+    Enable(By, oneshot::Sender<io::Result<()>>),
     ShutDown,
+}
+
+/// Who refuses: the door opens when nobody does any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A user, who has said it once however often he said it.
+    Hand,
+    /// One step of a timeline.
+    Step,
+}
+
+#[derive(Debug, Default)]
+struct Refusals {
+    by_hand: bool,
+    by_steps: usize,
+}
+
+impl Refusals {
+    fn begin(&mut self, by: By) {
+        match by {
+            By::Hand => self.by_hand = true,
+            By::Step => self.by_steps += 1,
+        }
+    }
+
+    fn end(&mut self, by: By) {
+        match by {
+            By::Hand => self.by_hand = false,
+            By::Step => self.by_steps = self.by_steps.saturating_sub(1),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        !self.by_hand && self.by_steps == 0
+    }
 }
 
 pub(super) struct Running {
@@ -36,8 +71,9 @@ pub(super) struct Running {
 
 impl Running {
     /// Until it is told to end. Its connections are its own: aborting it cuts them.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut connections = JoinSet::new();
+        let mut refusals = Refusals::default();
         loop {
             tokio::select! {
                 accepted = self.door.accept() => match accepted {
@@ -47,13 +83,20 @@ impl Running {
                 },
                 Some(_) = connections.join_next() => {}
                 command = commands.recv() => match command {
-                    Some(Command::Refuse(done)) => {
+                    Some(Command::Refuse(by, done)) => {
+                        refusals.begin(by);
                         let shut = self.door.shut(self.address).await;
                         connections.shutdown().await;
                         let _ = done.send(shut);
                     }
-                    Some(Command::Enable(done)) => {
-                        let _ = done.send(self.door.open_again(self.address).await);
+                    Some(Command::Enable(by, done)) => {
+                        refusals.end(by);
+                        let opened = if refusals.is_over() {
+                            self.door.open_again(self.address).await
+                        } else {
+                            Ok(())
+                        };
+                        let _ = done.send(opened);
                     }
                     Some(Command::ShutDown) | None => break,
                 },

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    iter,
     sync::Arc,
 };
 
@@ -52,9 +53,11 @@ impl List {
         self.named.iter().position(|named| &*named.name == name)
     }
 
-    fn push(&mut self, name: Arc<str>, toxic: Toxic) {
-        self.named.push(Arc::new(Named { id: self.next_id, name, toxic }));
+    fn push(&mut self, name: Arc<str>, toxic: Toxic) -> u64 {
+        let id = self.next_id;
+        self.named.push(Arc::new(Named { id, name, toxic }));
         self.next_id += 1;
+        id
     }
 }
 
@@ -75,6 +78,27 @@ impl Toxics {
             list.push(name.into(), toxic);
             Ok(())
         })
+    }
+
+    /// Under this name, or one that begins so and is free; gives back its id.
+    pub(super) fn add_somehow(&self, name: &str, toxic: Toxic) -> u64 {
+        let mut id = 0;
+        self.list.send_modify(|list| {
+            let numbered = (2..).map(|number| format!("{name} ({number})"));
+            let mut names = iter::once(name.to_owned()).chain(numbered);
+            let free = names.find(|name| list.place(name).is_none());
+            id = list.push(free.unwrap_or_default().into(), toxic);
+        });
+        id
+    }
+
+    /// Ends this very toxic, whatever else has its name by now.
+    pub(super) fn remove_this(&self, id: u64) {
+        self.list.send_if_modified(|list| {
+            let before = list.named.len();
+            list.named.retain(|named| named.id != id);
+            list.named.len() != before
+        });
     }
 
     pub(super) fn change(&self, name: &str, toxic: Toxic) -> Result<(), ConfigError> {

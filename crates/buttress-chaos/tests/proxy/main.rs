@@ -1,0 +1,4 @@
+//! The proxy between real sockets.
+
+#[cfg(feature = "toml")]
+mod file;
