@@ -22,7 +22,8 @@
 //! direction in the order in which they were added, ends and resets as well as bytes: what comes after a
 //! latency comes that much later. They are added, changed and removed while connections run; what a
 //! removed one holds flows on, in order. An end one way is passed on after all bytes before it, and the
-//! other way goes on. A peer who resets his connection resets the other's.
+//! other way goes on. A peer who resets his connection resets the other's, and what he sent before
+//! still comes first.
 //!
 //! # Settings
 //!
@@ -69,6 +70,7 @@ mod running;
 mod stage;
 mod toxic;
 mod toxics;
+mod way;
 mod wire_fault;
 
 pub use builder::{FaultProxy, FaultProxyBuilder};

@@ -133,7 +133,8 @@ proptest! {
             }
             Err(error) => prop_assert_eq!(error.setting(), "factor"),
         }
-        if !(factor.is_finite() && factor > 0.0) && !timeline.is_empty() {
+        let makes_sense = factor.is_finite() && factor > 0.0;
+        if !makes_sense && !timeline.is_empty() {
             timeline.scaled(factor).unwrap_err();
         }
     }

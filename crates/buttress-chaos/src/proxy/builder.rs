@@ -107,8 +107,8 @@ impl FaultProxyBuilder {
     /// # Errors
     ///
     /// What the system says against listening; or [`InvalidInput`](io::ErrorKind::InvalidInput) around
-    /// a [`ConfigError`] if `buffer` is zero. An upstream that can not be reached is an error of each
-    /// connection, which is reset.
+    /// a [`ConfigError`] if `buffer` is zero. An upstream that can not be reached within 10 s is an error of
+    /// each connection, which is reset.
     ///
     /// # Panics
     ///

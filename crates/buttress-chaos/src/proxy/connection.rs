@@ -1,26 +1,24 @@
 //! One connection: two directions between two sockets.
 
-use std::{io, pin::pin};
+use std::{pin::pin, time::Duration};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
-    sync::{Semaphore, watch},
-    time::{Instant, sleep_until},
+    net::TcpStream,
+    sync::{Notify, Semaphore, watch},
+    time::timeout,
 };
 
 use super::{
-    pipe::{Next, Pipe},
     toxic::Direction,
     toxics::List,
+    way::{Ending, Way},
 };
 
-/// Read at once at most.
-const READ: usize = 16 * 1024;
+/// How long an upstream may take to accept.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a peer may go on sending to a connection that was closed.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a connection is made of.
 pub(super) struct Settings {
@@ -29,54 +27,35 @@ pub(super) struct Settings {
     pub(super) seed: u64,
 }
 
-/// How a connection ends.
-enum Ending {
-    /// Both directions have ended by themselves.
-    Finished,
-    Close,
-    Reset,
-}
-
-/// Carries all that a client and the upstream have for one another.
-pub(super) async fn carry(mut client: TcpStream, upstream: &str, settings: Settings) {
-    let Ok(mut upstream) = TcpStream::connect(upstream).await else {
-        // He was accepted already; that there is nobody behind is an error, and not an end.
-        reset(client);
-        return;
-    };
-    for stream in [&client, &upstream] {
-        // What a toxic cuts into pieces is to arrive so.
-        let _ = stream.set_nodelay(true);
-    }
+/// Carries all that a client and the upstream have for one another. If it is dropped before, both are
+/// reset.
+pub(super) async fn carry(client: TcpStream, upstream: &str, settings: Settings) {
+    let mut client = Side::new(client);
+    // He was accepted already; that there is nobody behind is an error, and not an end.
+    let Ok(Ok(upstream)) = timeout(CONNECT, TcpStream::connect(upstream)).await else { return };
+    let mut upstream = Side::new(upstream);
     match between(&mut client, &mut upstream, &settings).await {
-        Ending::Finished => {}
+        Ending::Finished => {
+            client.is_reset = false;
+            upstream.is_reset = false;
+        }
         Ending::Close => {
-            for mut stream in [client, upstream] {
-                let _ = stream.shutdown().await;
-                // With bytes that nobody has read, the system would make a reset of it.
-                let mut waste = [0; 4096];
-                while stream.try_read(&mut waste).is_ok_and(|length| length > 0) {}
-            }
+            tokio::join!(client.close(), upstream.close());
         }
-        Ending::Reset => {
-            reset(client);
-            reset(upstream);
-        }
+        Ending::Reset => {}
     }
 }
 
-fn reset(stream: TcpStream) {
-    let _ = stream.set_zero_linger();
-    drop(stream);
-}
-
-async fn between(client: &mut TcpStream, upstream: &mut TcpStream, of: &Settings) -> Ending {
-    let (from_client, to_client) = client.split();
-    let (from_upstream, to_upstream) = upstream.split();
+async fn between(client: &mut Side, upstream: &mut Side, settings: &Settings) -> Ending {
+    let (from_client, to_client) = client.stream.split();
+    let (from_upstream, to_upstream) = upstream.stream.split();
+    let (client_gone, upstream_gone) = (Notify::new(), Notify::new());
     let finished = Semaphore::new(0);
-    let up = Way::new(Direction::Upstream, from_client, to_upstream, of);
-    let down = Way::new(Direction::Downstream, from_upstream, to_client, of);
-    let (up, down) = (pin!(up.carry(&finished)), pin!(down.carry(&finished)));
+    let up = Way::new(Direction::Upstream, from_client, to_upstream, settings);
+    let up = up.carry(&finished, &client_gone, &upstream_gone);
+    let down = Way::new(Direction::Downstream, from_upstream, to_client, settings);
+    let down = down.carry(&finished, &upstream_gone, &client_gone);
+    let (up, down) = (pin!(up), pin!(down));
     tokio::select! {
         ending = up => ending,
         ending = down => ending,
@@ -84,89 +63,34 @@ async fn between(client: &mut TcpStream, upstream: &mut TcpStream, of: &Settings
     }
 }
 
-/// One direction.
-struct Way<'a> {
-    direction: Direction,
-    reader: ReadHalf<'a>,
-    writer: WriteHalf<'a>,
-    toxics: watch::Receiver<List>,
-    pipe: Pipe,
-    read: BytesMut,
-    /// What is being written.
-    writing: Bytes,
+/// The socket of one of the two, who sees a reset unless all has ended well.
+struct Side {
+    stream: TcpStream,
+    is_reset: bool,
 }
 
-impl<'a> Way<'a> {
-    fn new(
-        direction: Direction,
-        reader: ReadHalf<'a>,
-        writer: WriteHalf<'a>,
-        settings: &Settings,
-    ) -> Self {
-        let pipe = Pipe::new(settings.buffer, settings.seed);
-        let (toxics, read, writing) = (settings.toxics.clone(), BytesMut::new(), Bytes::new());
-        let mut way = Self { direction, reader, writer, toxics, pipe, read, writing };
-        way.set_toxics();
-        way
+impl Side {
+    fn new(stream: TcpStream) -> Self {
+        // What a toxic cuts into pieces is to arrive so.
+        let _ = stream.set_nodelay(true);
+        Self { stream, is_reset: true }
     }
 
-    fn set_toxics(&mut self) {
-        let toxics = self.toxics.borrow_and_update().of(self.direction);
-        self.pipe.set(Instant::now(), &toxics);
+    async fn close(&mut self) {
+        self.is_reset = false;
+        let _ = self.stream.shutdown().await;
+        // What nobody reads the system answers with a reset, which can overtake what was written.
+        let mut waste = [0; 1024];
+        let swallow =
+            async { while self.stream.read(&mut waste).await.is_ok_and(|read| read > 0) {} };
+        let _ = timeout(LINGER, swallow).await;
     }
+}
 
-    /// Until the connection ends; when this direction has, it says so, and goes on, for toxics may
-    /// still strike.
-    async fn carry(mut self, finished: &Semaphore) -> Ending {
-        loop {
-            let mut wake = None;
-            if self.writing.is_empty() {
-                match self.pipe.next(Instant::now()) {
-                    Next::Write(bytes) => self.writing = bytes,
-                    Next::Finish => {
-                        if self.writer.shutdown().await.is_err() {
-                            return Ending::Reset;
-                        }
-                        finished.add_permits(1);
-                        continue;
-                    }
-                    Next::Close => return Ending::Close,
-                    Next::Reset => return Ending::Reset,
-                    Next::Wait(until) => wake = until,
-                }
-            }
-            let room = self.pipe.room().min(READ);
-            if room > 0 && self.read.capacity() < room {
-                self.read.reserve(READ);
-            }
-            let mut read = (&mut self.read).limit(room);
-            tokio::select! {
-                written = self.writer.write(&self.writing), if !self.writing.is_empty() => {
-                    match written {
-                        Ok(length) => self.writing.advance(length),
-                        // Whoever reads has gone, and what he does not get is an error.
-                        Err(_) => return Ending::Reset,
-                    }
-                }
-                read = self.reader.read_buf(&mut read), if room > 0 => {
-                    self.has_read(read);
-                }
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
-                changed = self.toxics.changed() => match changed {
-                    Ok(()) => self.set_toxics(),
-                    // The proxy is gone.
-                    Err(_) => return Ending::Close,
-                },
-            }
-        }
-    }
-
-    fn has_read(&mut self, read: io::Result<usize>) {
-        let now = Instant::now();
-        match read {
-            Ok(0) => self.pipe.end(now),
-            Ok(_) => self.pipe.push(now, self.read.split().freeze()),
-            Err(_) => self.pipe.reset(now),
+impl Drop for Side {
+    fn drop(&mut self) {
+        if self.is_reset {
+            let _ = self.stream.set_zero_linger();
         }
     }
 }

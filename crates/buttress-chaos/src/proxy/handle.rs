@@ -85,8 +85,8 @@ impl ProxyHandle {
         self.toxics.list().iter().map(|named| (named.name.to_string(), named.toxic)).collect()
     }
 
-    /// Refuses whoever connects, and cuts the connections that are open, as if the server had died.
-    /// Clients see `ECONNREFUSED`. The port is kept. Returns when it is done.
+    /// Refuses whoever connects, who sees `ECONNREFUSED`, and resets the connections that are open, as if
+    /// the server had died. The port is kept. Returns when it is done.
     ///
     /// # Errors
     ///

@@ -25,8 +25,10 @@ pub(super) struct Pipe {
     out_cost: usize,
     /// What all stages hold at most while there is latency, in bytes.
     buffer: usize,
-    /// Nothing more is let in: it has ended, or a toxic has closed it.
-    over: bool,
+    /// No bytes are let in any more.
+    ended: bool,
+    /// Nothing is let in any more: it has been closed or reset, by a peer or a toxic.
+    closed: bool,
     seed: u64,
 }
 
@@ -48,12 +50,12 @@ pub(super) enum Next {
 impl Pipe {
     pub(super) fn new(buffer: usize, seed: u64) -> Self {
         let (stages, out) = (Vec::new(), VecDeque::new());
-        Self { stages, out, out_cost: 0, buffer, over: false, seed }
+        Self { stages, out, out_cost: 0, buffer, ended: false, closed: false, seed }
     }
 
     /// How many bytes may be read now.
     pub(super) fn room(&self) -> usize {
-        if self.over {
+        if self.ended || self.closed {
             return 0;
         }
         let (mut held, mut most) = (self.out_cost, SHORT.min(self.buffer));
@@ -68,24 +70,31 @@ impl Pipe {
 
     /// Takes what was read.
     pub(super) fn push(&mut self, now: Instant, bytes: Bytes) {
-        self.enter(now, Item::Data(bytes));
+        if !self.ended {
+            self.enter(now, Item::Data(bytes));
+        }
     }
 
     /// There is nothing more to read.
     pub(super) fn end(&mut self, now: Instant) {
-        self.enter(now, Item::End);
-        self.over = true;
+        if !self.ended {
+            self.enter(now, Item::End);
+            self.ended = true;
+        }
     }
 
-    /// Whoever is read from has reset the connection.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whoever is read from has reset the connection, be it before its end or after.
     pub(super) fn reset(&mut self, now: Instant) {
         self.enter(now, Item::Reset);
-        self.over = true;
     }
 
     fn enter(&mut self, now: Instant, item: Item) {
         self.flow(now);
-        if !self.over {
+        if !self.closed {
             self.put(0, now, item);
         }
     }
@@ -133,8 +142,23 @@ impl Pipe {
             Some(Item::End) => Next::Finish,
             Some(Item::Close) => Next::Close,
             Some(Item::Reset) => Next::Reset,
-            None => Next::Wait(self.stages.iter().filter_map(|(_, stage)| stage.due()).min()),
+            None => Next::Wait(self.due()),
         }
+    }
+
+    /// Lets all flow that is due, and says when something will be next.
+    pub(super) fn wake(&mut self, now: Instant) -> Option<Instant> {
+        self.flow(now);
+        self.due()
+    }
+
+    /// Whether a reset has passed all stages, for which nothing that comes before it is waited for.
+    pub(super) fn is_reset(&self) -> bool {
+        self.out.back() == Some(&Item::Reset)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.stages.iter().filter_map(|(_, stage)| stage.due()).min()
     }
 
     /// Lets all flow that is due.
@@ -150,7 +174,7 @@ impl Pipe {
     /// Gives it to the stage at this place, or out.
     fn put(&mut self, place: usize, at: Instant, item: Item) {
         // What has closed the connection is the last to pass.
-        self.over |= matches!(item, Item::Close | Item::Reset);
+        self.closed |= matches!(item, Item::Close | Item::Reset);
         match (self.stages.get_mut(place), item) {
             (Some((_, stage)), item) => stage.push(at, item),
             (None, item) => {

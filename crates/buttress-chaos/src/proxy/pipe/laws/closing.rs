@@ -99,3 +99,20 @@ fn a_reset_of_the_reader_comes_after_his_bytes() {
     assert_eq!(run.written_length(), 10);
     assert_eq!(run.ended, Some((100 * MILLISECOND, Next::Reset)));
 }
+
+/// Also after his end: he has gone, and what he sent before comes first.
+#[test]
+fn a_reset_comes_after_an_end() {
+    let late = Toxic::latency(100 * MILLISECOND, Duration::ZERO).unwrap();
+    let mut run = Run::under(&[late, Toxic::slow_close(SECOND).unwrap()], 0);
+    run.feed(10);
+    run.pipe.end(run.now);
+    run.pipe.reset(run.now);
+    run.pipe.reset(run.now);
+    run.pass(99 * MILLISECOND);
+    assert!(!run.pipe.is_reset());
+    run.pass(10 * SECOND);
+    assert_eq!(run.written_length(), 10);
+    assert_eq!(run.finished, [1100 * MILLISECOND]);
+    assert_eq!(run.ended, Some((1100 * MILLISECOND, Next::Reset)));
+}
