@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{Notify, Semaphore, watch},
+    sync::{Semaphore, oneshot, watch},
     time::timeout,
 };
 
@@ -49,12 +49,22 @@ pub(super) async fn carry(client: TcpStream, upstream: &str, settings: Settings)
 async fn between(client: &mut Side, upstream: &mut Side, settings: &Settings) -> Ending {
     let (from_client, to_client) = client.stream.split();
     let (from_upstream, to_upstream) = upstream.stream.split();
-    let (client_gone, upstream_gone) = (Notify::new(), Notify::new());
+    let (client_gone, is_client_gone) = oneshot::channel();
+    let (upstream_gone, is_upstream_gone) = oneshot::channel();
+    let up = Way::new(
+        Direction::Upstream,
+        (from_client, is_client_gone),
+        (to_upstream, upstream_gone),
+        settings,
+    );
+    let down = Way::new(
+        Direction::Downstream,
+        (from_upstream, is_upstream_gone),
+        (to_client, client_gone),
+        settings,
+    );
     let finished = Semaphore::new(0);
-    let up = Way::new(Direction::Upstream, from_client, to_upstream, settings);
-    let up = up.carry(&finished, &client_gone, &upstream_gone);
-    let down = Way::new(Direction::Downstream, from_upstream, to_client, settings);
-    let down = down.carry(&finished, &upstream_gone, &client_gone);
+    let (up, down) = (up.carry(&finished), down.carry(&finished));
     let (up, down) = (pin!(up), pin!(down));
     tokio::select! {
         ending = up => ending,

@@ -12,7 +12,8 @@ const BACKLOG: u32 = 1024;
 
 pub(super) enum Door {
     Open(TcpListener),
-    // Bound, but not listening: the system refuses whoever connects, and gives the port to nobody else.
+    // Bound, but not listening: the system refuses whoever connects, and gives the port to nobody who
+    // asks for any that is free.
     Held(TcpSocket),
     /// The system did not give the port back.
     Lost,

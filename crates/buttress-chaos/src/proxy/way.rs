@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::tcp::{ReadHalf, WriteHalf},
-    sync::{Notify, Semaphore, watch},
+    sync::{Semaphore, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -42,17 +42,30 @@ pub(super) struct Way<'a> {
     read: BytesMut,
     /// What is being written.
     writing: Bytes,
-    /// Whoever is read from takes nothing any more, so that a reset follows on what he has still sent.
-    is_source_gone: bool,
-    /// Whoever is written to takes nothing any more.
-    is_sink_gone: bool,
+    source: Source,
+    /// Told by the other way what became of whoever is read from, and told to it of whoever is written
+    /// to.
+    source_gone: oneshot::Receiver<io::ErrorKind>,
+    sink_gone: Option<oneshot::Sender<io::ErrorKind>>,
+}
+
+/// Whoever is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// He takes what the other way writes, as far as is known.
+    Takes,
+    /// He has closed; what he sent before is whole, and can still be read up to its end.
+    Closed,
+    /// He has reset the connection. What he sent before can still be read, but what then looks like
+    /// an end is none: something may be missing.
+    Reset,
 }
 
 impl<'a> Way<'a> {
     pub(super) fn new(
         direction: Direction,
-        reader: ReadHalf<'a>,
-        writer: WriteHalf<'a>,
+        (reader, source_gone): (ReadHalf<'a>, oneshot::Receiver<io::ErrorKind>),
+        (writer, sink_gone): (WriteHalf<'a>, oneshot::Sender<io::ErrorKind>),
         settings: &Settings,
     ) -> Self {
         let mut way = Self {
@@ -63,8 +76,9 @@ impl<'a> Way<'a> {
             pipe: Pipe::new(settings.buffer, settings.seed),
             read: BytesMut::new(),
             writing: Bytes::new(),
-            is_source_gone: false,
-            is_sink_gone: false,
+            source: Source::Takes,
+            source_gone,
+            sink_gone: Some(sink_gone),
         };
         way.set_toxics();
         way
@@ -80,17 +94,12 @@ impl<'a> Way<'a> {
     ///
     /// That a peer takes nothing any more is seen by the way to him. It is told to the way from him,
     /// where it has its place behind what he sent before.
-    pub(super) async fn carry(
-        mut self,
-        finished: &Semaphore,
-        source_gone: &Notify,
-        sink_gone: &Notify,
-    ) -> Ending {
+    pub(super) async fn carry(mut self, finished: &Semaphore) -> Ending {
         loop {
             let wake = if self.writing.is_empty() {
                 match self.pipe.next(Instant::now()) {
                     Next::Write(bytes) => {
-                        if !self.is_sink_gone {
+                        if self.sink_gone.is_some() {
                             self.writing = bytes;
                         }
                         continue;
@@ -120,17 +129,16 @@ impl<'a> Way<'a> {
             let mut read = (&mut self.read).limit(room);
             tokio::select! {
                 written = self.writer.write(&self.writing), if !self.writing.is_empty() => {
-                    if let Ok(length) = written {
-                        self.writing.advance(length);
-                    } else {
-                        self.writing.clear();
-                        self.is_sink_gone = true;
-                        sink_gone.notify_one();
+                    match written {
+                        Ok(length) => self.writing.advance(length),
+                        Err(error) => self.lose_sink(error.kind()),
                     }
                 }
                 read = self.reader.read_buf(&mut read), if room > 0 => self.has_read(&read),
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
-                () = source_gone.notified() => self.lose_source(),
+                Ok(why) = &mut self.source_gone, if self.source == Source::Takes => {
+                    self.lose_source(why);
+                }
                 changed = self.toxics.changed() => match changed {
                     Ok(()) => self.set_toxics(),
                     // The proxy is gone.
@@ -142,31 +150,42 @@ impl<'a> Way<'a> {
 
     fn has_read(&mut self, read: &io::Result<usize>) {
         let now = Instant::now();
-        match read {
-            Ok(0) => {
+        match (read, self.source) {
+            (Ok(0), Source::Takes) => self.pipe.end(now),
+            (Ok(0), Source::Closed) => {
                 self.pipe.end(now);
-                if self.is_source_gone {
-                    self.pipe.reset(now);
-                }
+                self.pipe.reset(now);
             }
-            Ok(_) => self.pipe.push(now, self.read.split().freeze()),
-            Err(_) => self.pipe.reset(now),
+            (Ok(0), Source::Reset) | (Err(_), _) => self.pipe.reset(now),
+            (Ok(_), _) => self.pipe.push(now, self.read.split().freeze()),
         }
     }
 
-    fn lose_source(&mut self) {
-        self.is_source_gone = true;
+    fn lose_source(&mut self, why: io::ErrorKind) {
+        // The system says so if an end came before the reset.
+        let is_closed = why == io::ErrorKind::BrokenPipe;
+        self.source = if is_closed { Source::Closed } else { Source::Reset };
         if self.pipe.has_ended() {
             self.pipe.reset(Instant::now());
         }
     }
 
-    /// Writes all that there is, up to an end of the connection.
+    fn lose_sink(&mut self, why: io::ErrorKind) {
+        self.writing.clear();
+        if let Some(sink_gone) = self.sink_gone.take() {
+            let _ = sink_gone.send(why);
+        }
+    }
+
+    /// Writes all that there is before the connection ends.
     async fn write_all(&mut self) -> io::Result<()> {
         loop {
             self.writer.write_all_buf(&mut self.writing).await?;
-            let Next::Write(bytes) = self.pipe.next(Instant::now()) else { return Ok(()) };
-            self.writing = bytes;
+            match self.pipe.next(Instant::now()) {
+                Next::Write(bytes) => self.writing = bytes,
+                Next::Finish => self.writer.shutdown().await?,
+                Next::Close | Next::Reset | Next::Wait(_) => return Ok(()),
+            }
         }
     }
 }
