@@ -13,6 +13,8 @@
 //!
 //! While no fault is in force a call costs one look at a flag.
 //!
+//! Faults of the network are for `proxy::FaultProxy` (feature `proxy`), which stands between real sockets.
+//!
 //! # Settings
 //!
 //! | setting | default | why |

@@ -1,7 +1,8 @@
 //! Tower layers that keep a service useful while parts of the system around it fail.
 //!
 //! Each layer is a crate of its own; this one re-exports them, a feature each, so that one line
-//! in `Cargo.toml` brings what you stack. `full` is all of them but `redis` and `chaos`.
+//! in `Cargo.toml` brings what you stack. `full` is all of them but `redis`, `chaos` and
+//! `proxy`.
 //!
 //! | feature | layer | module |
 //! |---|---|---|
@@ -16,6 +17,7 @@
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
+//! | `proxy` | `FaultProxy`: the faults of a network, between real sockets | `chaos::proxy` |
 //!
 //! # The recommended stack
 //!

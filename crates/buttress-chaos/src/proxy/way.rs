@@ -149,6 +149,10 @@ impl<'a> Way<'a> {
     }
 
     fn has_read(&mut self, read: &io::Result<usize>) {
+        // What was sent after a toxic was added is struck by it, whichever is seen first.
+        if self.toxics.has_changed().unwrap_or(false) {
+            self.set_toxics();
+        }
         let now = Instant::now();
         match (read, self.source) {
             (Ok(0), Source::Takes) => self.pipe.end(now),

@@ -145,6 +145,20 @@ async fn a_limit_lets_pass_what_it_says_and_closes_both_ways() {
 }
 
 #[tokio::test]
+async fn a_toxic_strikes_what_is_sent_after_it_was_added() {
+    let net = Net::new().await;
+    for _ in 0..50 {
+        let (mut client, mut server) = net.pair().await;
+        write(&mut server, b"before").await;
+        assert_eq!(read(&mut client, 6).await, b"before");
+        net.handle().add("limit", Toxic::limit_data(0)).unwrap();
+        write(&mut server, b"after").await;
+        assert_eq!(read_all(&mut client).await.unwrap(), b"");
+        net.handle().clear();
+    }
+}
+
+#[tokio::test]
 async fn a_timeout_swallows_and_closes_both_ways() {
     let net = Net::new().await;
     net.handle().add("mute", Toxic::timeout(200 * MILLISECOND).unwrap()).unwrap();
@@ -165,11 +179,10 @@ async fn a_blackhole_gives_all_back_when_it_goes() {
     write(&mut server, b"before").await;
     assert_eq!(read(&mut client, 6).await, b"before");
     net.handle().add("hole", Toxic::blackhole()).unwrap();
-    // The proxy has seen it when what goes the other way has passed twice.
-    let sent = vec![7; 1_000_000];
+    let payload = vec![7; 1_000_000];
     let (mut reader, mut writer) = server.split();
     let send = async {
-        write(&mut writer, &sent).await;
+        write(&mut writer, &payload).await;
         writer.shutdown().await.unwrap();
     };
     let receive = async {
@@ -181,7 +194,7 @@ async fn a_blackhole_gives_all_back_when_it_goes() {
         read_all(&mut client).await.unwrap()
     };
     let ((), received) = tokio::join!(send, receive);
-    assert!(received == sent);
+    assert!(received == payload);
 }
 
 #[tokio::test]
