@@ -144,10 +144,29 @@ async fn a_limit_lets_pass_what_it_says_and_closes_both_ways() {
     }
 }
 
+/// Who has not read yet still has all that was let through, and who still writes is not told at once.
 #[tokio::test]
+async fn a_close_takes_nothing_from_who_is_late() {
+    let net = Net::new().await;
+    net.handle().add("limit", Toxic::limit_data(400_000)).unwrap();
+    let (mut client, mut server) = net.pair().await;
+    write(&mut server, &vec![7; 500_000]).await;
+    assert_eq!(read_all(&mut server).await.unwrap(), b"");
+    write(&mut server, &vec![7; 200_000]).await;
+    // Until the proxy has let go of both.
+    within(async {
+        while server.write_all(b"x").await.is_ok() {
+            sleep(MILLISECOND).await
+        }
+    })
+    .await;
+    assert!(read_all(&mut client).await.unwrap() == vec![7; 400_000]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_toxic_strikes_what_is_sent_after_it_was_added() {
     let net = Net::new().await;
-    for _ in 0..50 {
+    for _ in 0..500 {
         let (mut client, mut server) = net.pair().await;
         write(&mut server, b"before").await;
         assert_eq!(read(&mut client, 6).await, b"before");
