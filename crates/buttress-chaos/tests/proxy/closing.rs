@@ -156,7 +156,7 @@ async fn a_close_takes_nothing_from_who_is_late() {
     // Until the proxy has let go of both.
     within(async {
         while server.write_all(b"x").await.is_ok() {
-            sleep(MILLISECOND).await
+            sleep(MILLISECOND).await;
         }
     })
     .await;

@@ -123,9 +123,24 @@ async fn a_refusal_is_told_when_it_begins_and_when_it_ends() {
         let Some(Command::Enable(By::Step, done)) = told.recv().await else { panic!() };
         assert_eq!(start.elapsed().as_secs(), 3);
         done.send(Err(io::ErrorKind::AddrInUse.into())).unwrap();
+        told
     };
-    let (finished, ()) = tokio::join!(playing.finished(), proxy);
+    let (finished, mut told) = tokio::join!(playing.finished(), proxy);
     assert_eq!(finished.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    drop(playing);
+    assert!(told.try_recv().is_err(), "it has been ended already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_late_leaves_nothing_out() {
+    let (handle, mut told) = handle();
+    let playing = handle.play(&Timeline::from_iter([step(1, 1, WireFault::Refuse)]));
+    tokio::task::yield_now().await;
+    tokio::time::advance(10 * SECOND).await;
+    let Some(Command::Refuse(By::Step, done)) = told.recv().await else { panic!() };
+    done.send(Ok(())).unwrap();
+    assert!(matches!(told.recv().await, Some(Command::Enable(By::Step, _))));
+    drop(playing);
 }
 
 #[tokio::test(start_paused = true)]
