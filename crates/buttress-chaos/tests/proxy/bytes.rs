@@ -8,10 +8,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime::Builder,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
-use crate::net::{MILLISECOND, Net, within};
+use crate::net::{MILLISECOND, Net, read_all, within};
 
 /// What one of the two sends, in what pieces, and how he reads.
 #[derive(Debug, Clone)]
@@ -222,4 +222,27 @@ proptest! {
         prop_assert!(heard == asks.payload, "{} of {}", heard.len(), asks.payload.len());
         prop_assert!(told == answers.payload, "{} of {}", told.len(), answers.payload.len());
     }
+}
+
+/// All buffers are full for a while, so that the proxy writes less at once than it has.
+#[tokio::test]
+async fn a_reader_who_is_late_has_all() {
+    let net = Net::new().await;
+    let (mut client, mut server) = net.pair().await;
+    // Of a length that no buffer is a multiple of.
+    let chunk: Vec<_> = (0..=250).cycle().take(251 * 100).collect();
+    let mut sent = 0;
+    let mut rest = &chunk[..];
+    while let Ok(written) = timeout(100 * MILLISECOND, server.write(rest)).await {
+        let written = written.unwrap();
+        sent += written;
+        rest = &rest[written..];
+        if rest.is_empty() {
+            rest = &chunk;
+        }
+    }
+    drop(server);
+    let received = read_all(&mut client).await.unwrap();
+    assert_eq!(received.len(), sent);
+    assert!(received.iter().zip((0..=250).cycle()).all(|(received, sent)| *received == sent));
 }
