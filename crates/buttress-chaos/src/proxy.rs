@@ -25,6 +25,9 @@
 //! other way goes on. A peer who resets his connection resets the other's, and what he sent before
 //! still comes first.
 //!
+//! A [`ProxyHandle`] does all this while the proxy runs, or [plays](ProxyHandle::play) a
+//! [`Timeline`](crate::Timeline) of [`WireFault`]s, which can stand in a file.
+//!
 //! # Settings
 //!
 //! | setting | default | why |

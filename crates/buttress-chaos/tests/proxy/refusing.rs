@@ -8,7 +8,7 @@ use buttress_chaos::{
 };
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::sleep,
 };
 
@@ -37,6 +37,9 @@ async fn who_is_refused_sees_it_and_the_port_is_kept() {
         let _ = within(tokio::io::AsyncReadExt::read(&mut server, &mut [0; 6])).await;
         net.handle().refuse().await.unwrap();
         assert!(is_refused(&net).await);
+
+        let taken = TcpSocket::new_v4().unwrap().bind(address).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
 
         net.handle().enable().await.unwrap();
         net.handle().enable().await.unwrap();
@@ -135,7 +138,7 @@ async fn what_makes_no_sense_is_an_error() {
 #[tokio::test]
 async fn an_upstream_that_takes_for_ever_holds_up_nobody() {
     // A full queue of a listener that nobody asks: who connects waits for ever.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let upstream = socket.listen(1).unwrap();
     let address = upstream.local_addr().unwrap();
