@@ -6,7 +6,7 @@
 //!
 //! - What makes no sense is refused by 400: a time below zero, a toxicity above 1, a `slicer` of pieces of
 //!   no size.
-//! - A proxy that is disabled keeps its port, so that nobody takes it meanwhile.
+//! - A proxy that is disabled holds its port, so that the system gives it to nobody meanwhile.
 //! - A proxy without `listen` listens at a free port of 127.0.0.1, and not of all addresses.
 //! - `noop`, a toxic that does nothing, is not there. `blackhole` is one more, without attributes.
 //! - Toxics are of ours, so they lose no byte when they are changed, half-closed connections go on, and the

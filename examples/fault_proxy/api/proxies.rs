@@ -175,8 +175,9 @@ impl Proxies {
 
     async fn reset(&mut self) -> Result<(), ApiError> {
         for proxy in self.by_name.values_mut() {
-            proxy.enable().await?;
+            // In this order, so that nobody who is let in again meets a toxic.
             proxy.clear();
+            proxy.enable().await?;
         }
         Ok(())
     }
