@@ -42,8 +42,9 @@ async fn a_disabled_proxy_refuses_and_an_enabled_one_goes_on_at_its_port_with_it
 #[tokio::test]
 async fn a_change_that_changes_nothing_lets_connections_go_on() {
     let (server, upstream) = (Server::start().await, Upstream::start(b'a').await);
-    let listen = server.proxy("one", &upstream).await;
-    let (_, shown) = server.get("/proxies/one").await;
+    let new = json!({ "name": "one", "listen": "127.0.0.1:0", "upstream": upstream.address });
+    let (_, shown) = server.post("/proxies", &new).await;
+    let listen = listens_at(&shown);
     let mut running = Client::greeted(listen, b'a').await;
     let same = json!({
         "name": "another", "listen": listen, "upstream": upstream.address, "enabled": true,
@@ -107,7 +108,8 @@ async fn another_place_to_listen_is_a_start_anew_there() {
     let (server, upstream) = (Server::start().await, Upstream::start(b'a').await);
     let before = server.proxy("one", &upstream).await;
     let mut running = Client::greeted(before, b'a').await;
-    let (status, shown) = server.post("/proxies/one", &json!({ "listen": "127.0.0.1:0" })).await;
+    let (status, shown) =
+        server.post("/proxies/one", &json!({ "listen": server.anywhere() })).await;
     assert_eq!((status, &shown["enabled"]), (200, &json!(true)));
     let after = listens_at(&shown);
     assert_ne!(after, before);

@@ -2,14 +2,34 @@
 
 use serde_json::{Value, json};
 
-use crate::running::{Client, Server, Upstream, error, is_refused, listens_at};
+use crate::{
+    api::Proxies,
+    running::{Client, Server, Upstream, error, is_refused, listens_at},
+};
+
+#[tokio::test]
+async fn a_server_begins_with_what_it_is_configured_with() {
+    let upstream = Upstream::start(b'a').await;
+    let mut proxies = Proxies::new(None);
+    let one = json!({ "name": "one", "listen": "127.0.0.1:0", "upstream": upstream.address });
+    proxies.populate(json!([one]).to_string().as_bytes()).await.unwrap();
+    let wrong = proxies.populate(b"{}").await.unwrap_err();
+    assert!(wrong.to_string().starts_with("bad request body: "), "{wrong}");
+    let taken = json!([{ "name": "two", "listen": upstream.address, "upstream": "a:1" }]);
+    proxies.populate(taken.to_string().as_bytes()).await.unwrap_err();
+
+    let server = Server::with(proxies).await;
+    let (_, all) = server.get("/proxies").await;
+    assert_eq!(all.as_object().unwrap().len(), 1, "{all}");
+    Client::greeted(listens_at(&all["one"]), b'a').await.is_echoed().await;
+}
 
 #[tokio::test]
 async fn a_list_is_there_and_asking_for_it_again_changes_nothing() {
     let (server, upstream) = (Server::start().await, Upstream::start(b'a').await);
     let list = json!([
-        { "name": "one", "listen": "127.0.0.1:0", "upstream": upstream.address },
-        { "name": "two", "listen": "127.0.0.1:0", "upstream": upstream.address, "enabled": false },
+        { "name": "one", "listen": server.anywhere(), "upstream": upstream.address },
+        { "name": "two", "listen": server.anywhere(), "upstream": upstream.address, "enabled": false },
     ]);
     let (status, mut said) = server.post("/populate", &list).await;
     assert_eq!(status, 201);
@@ -43,7 +63,7 @@ async fn one_that_is_elsewhere_is_replaced_without_its_toxics() {
     running.is_cut().await;
     Client::greeted(listen, b'b').await.is_echoed().await;
 
-    let list = json!([{ "name": "one", "listen": "127.0.0.1:0", "upstream": b.address }]);
+    let list = json!([{ "name": "one", "listen": server.anywhere(), "upstream": b.address }]);
     let (_, said) = server.post("/populate", &list).await;
     is_refused(listen).await;
     Client::greeted(listens_at(&said["proxies"][0]), b'b').await;
@@ -57,7 +77,7 @@ async fn a_list_with_a_mistake_does_nothing_and_one_that_fails_says_how_far_it_c
         said.as_object_mut().unwrap().remove("proxies").expect("it is null");
         (status, said)
     };
-    let good = json!({ "name": "one", "listen": "127.0.0.1:0", "upstream": upstream.address });
+    let good = json!({ "name": "one", "listen": server.anywhere(), "upstream": upstream.address });
     let name = json!([good, { "upstream": "a:1" }]);
     let missing = error(400, "missing required field: name at proxy 2");
     assert_eq!(without(server.post("/populate", &name).await), missing);

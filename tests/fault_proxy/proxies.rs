@@ -103,7 +103,7 @@ async fn what_can_not_be_created_is_told_and_not_there() {
 #[tokio::test]
 async fn of_many_who_create_the_same_one_does() {
     let (server, upstream) = (Server::start().await, Upstream::start(b'a').await);
-    let new = json!({ "name": "one", "listen": "127.0.0.1:0", "upstream": upstream.address });
+    let new = json!({ "name": "one", "upstream": upstream.address });
     let all = join_all((0..32).map(|_| server.post("/proxies", &new))).await;
     let mut statuses: Vec<_> = all.iter().map(|(status, _)| *status).collect();
     statuses.sort_unstable();
@@ -116,7 +116,7 @@ async fn of_many_who_create_the_same_one_does() {
 #[tokio::test]
 async fn one_that_is_created_disabled_takes_no_port_before_it_is_enabled() {
     let (server, upstream) = (Server::start().await, Upstream::start(b'a').await);
-    let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let held = TcpListener::bind(server.anywhere()).await.unwrap();
     let listen = held.local_addr().unwrap();
     let new = json!({
         "name": "one", "listen": listen, "upstream": upstream.address, "enabled": false,

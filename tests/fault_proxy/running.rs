@@ -2,8 +2,8 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU8, AtomicU32, Ordering},
 };
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ use crate::{
 
 /// Runs until it is dropped.
 pub(crate) struct Server {
+    /// Nobody else is here, so that ports that it lets go of stay free.
+    host: Ipv4Addr,
     pub(crate) address: SocketAddr,
     client: HttpClient<HttpConnector, Full<Bytes>>,
     stop: Option<oneshot::Sender<()>>,
@@ -36,11 +38,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::with(None).await
+        Self::with(Proxies::new(None)).await
     }
 
-    pub(crate) async fn with(seed: Option<u64>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub(crate) async fn with(proxies: Proxies) -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(2);
+        // Elsewhere this machine has no more than one address of its own.
+        let last = if cfg!(target_os = "linux") { NEXT.fetch_add(1, Ordering::Relaxed) } else { 1 };
+        let host = Ipv4Addr::new(127, 0, 0, last);
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
@@ -48,10 +54,10 @@ impl Server {
         };
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            api::serve(listener, Proxies::new(seed), stopped).await.unwrap();
+            api::serve(listener, proxies, stopped).await.unwrap();
         });
         let client = HttpClient::builder(TokioExecutor::new()).build_http();
-        Self { address, client, stop: Some(stop), serving }
+        Self { host, address, client, stop: Some(stop), serving }
     }
 
     /// The status, and the JSON of the response; null if it has no body.
@@ -98,9 +104,15 @@ impl Server {
         self.send(self.request(Method::DELETE, path, String::new())).await
     }
 
+    /// Where a proxy can listen.
+    pub(crate) fn anywhere(&self) -> SocketAddr {
+        (self.host, 0).into()
+    }
+
     /// Has a proxy of this name before this upstream, and says where.
     pub(crate) async fn proxy(&self, name: &str, upstream: &Upstream) -> SocketAddr {
-        let proxy = json!({ "name": name, "listen": "127.0.0.1:0", "upstream": upstream.address });
+        let listen = self.anywhere();
+        let proxy = json!({ "name": name, "listen": listen, "upstream": upstream.address });
         let (status, proxy) = self.post("/proxies", &proxy).await;
         assert_eq!(status, 201, "{proxy}");
         listens_at(&proxy)

@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    api::Proxies,
     running::{Client, Server, Upstream},
     soon,
 };
@@ -127,7 +128,7 @@ async fn slow_close_and_slicer_lose_nothing() {
         assert_eq!(server.post(TOXICS, &toxic).await.0, 200);
     }
     let mut client = Client::greeted(listen, b'a').await;
-    let text: String = (0..2000).map(|n| format!("{n} ")).collect();
+    let text = (0..2000).map(|n: u32| n.to_string()).collect::<Vec<_>>().join(" ");
     client.says(&text).await;
     assert!(client.hears(text.len()).await.unwrap() == text.as_bytes());
     let start = Instant::now();
@@ -137,8 +138,9 @@ async fn slow_close_and_slicer_lose_nothing() {
 }
 
 /// Who of so many connections, one after the other, is struck by a toxic that strikes half of them.
-async fn struck(seed: Option<u64>, name: &str) -> Vec<bool> {
-    let (server, upstream) = (Server::with(seed).await, Upstream::start(b'a').await);
+async fn struck(seed: u64, name: &str) -> Vec<bool> {
+    let (server, upstream) =
+        (Server::with(Proxies::new(Some(seed))).await, Upstream::start(b'a').await);
     let listen = server.proxy(name, &upstream).await;
     let toxic = json!({ "type": "reset_peer", "toxicity": 0.5 });
     assert_eq!(server.post(&format!("/proxies/{name}/toxics"), &toxic).await.0, 200);
@@ -156,9 +158,9 @@ async fn struck(seed: Option<u64>, name: &str) -> Vec<bool> {
 
 #[tokio::test]
 async fn the_same_seed_strikes_the_same_connections_of_the_same_proxy() {
-    let first = struck(Some(7), "one").await;
+    let first = struck(7, "one").await;
     assert!(first.contains(&true) && first.contains(&false), "{first:?}");
-    assert_eq!(struck(Some(7), "one").await, first);
-    assert_ne!(struck(Some(8), "one").await, first);
-    assert_ne!(struck(Some(7), "other").await, first);
+    assert_eq!(struck(7, "one").await, first);
+    assert_ne!(struck(8, "one").await, first);
+    assert_ne!(struck(7, "other").await, first);
 }
