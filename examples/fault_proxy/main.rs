@@ -12,6 +12,8 @@
 mod api;
 mod args;
 mod demo;
+#[path = "../told_to_stop.rs"]
+mod told_to_stop;
 
 use std::{
     fs,
@@ -23,7 +25,7 @@ use buttress::prelude::BoxError;
 use clap::Parser;
 use tokio::net::TcpListener;
 
-use crate::{api::Proxies, args::Args};
+use crate::{api::Proxies, args::Args, told_to_stop::told_to_stop};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,25 +48,11 @@ async fn serve(args: Args) -> Result<(), BoxError> {
         let list = fs::read(&file).map_err(|error| of(error.into()))?;
         proxies.populate(&list).await.map_err(|error| of(error.into()))?;
     }
-    let listener = TcpListener::bind(args.listen).await?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| format!("can not listen at {}: {error}", args.listen))?;
     // Not `println!`, which panics when nobody reads it.
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
     api::serve(listener, proxies, told_to_stop()).await?;
     Ok(())
-}
-
-/// Ctrl-C, or what service managers send.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -26,10 +26,28 @@ pub(super) async fn read(listen: &str) -> Result<SocketAddr, ApiError> {
     let found = timeout(LOOKUP, lookup_host(listen)).await;
     let found = found.map_err(|error| refused(listen, error))?;
     let found: Vec<_> = found.map_err(|error| refused(listen, error))?.collect();
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| refused(listen, "no address has this name"))
+    chosen(&found).ok_or_else(|| refused(listen, "no address has this name"))
+}
+
+/// The first of IPv4 if there is one, as in Go: `localhost` may be both.
+fn chosen(found: &[SocketAddr]) -> Option<SocketAddr> {
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied()
 }
 
 fn refused(listen: &str, reason: impl std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, format_args!("can not listen at `{listen}`: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_addresses_of_a_name_ipv4_is_chosen() {
+        let [six, four] = ["[::1]:1", "127.0.0.1:1"].map(|address| address.parse().unwrap());
+        assert_eq!(chosen(&[six, four]), Some(four));
+        assert_eq!(chosen(&[four, six]), Some(four));
+        assert_eq!(chosen(&[six]), Some(six));
+        assert_eq!(chosen(&[]), None);
+    }
 }

@@ -64,7 +64,10 @@ impl Proxy {
         if let Some(seed) = self.seed {
             builder = builder.rng(seed);
         }
-        let started = builder.start().await?;
+        let refused = |error: io::Error| {
+            io::Error::new(error.kind(), format!("can not listen at {}: {error}", self.listen))
+        };
+        let started = builder.start().await.map_err(refused)?;
         for toxic in &self.toxics {
             started.handle().add(toxic.name(), toxic.toxic()).map_err(io::Error::other)?;
         }
