@@ -15,6 +15,12 @@ const PEERS: [(&str, &str, &str); 4] = [
     ("h2load", "has_h2load", "BUTTRESS_H2LOAD"),
 ];
 
+/// The same of modules of Python.
+const MODULES: [(&str, &str, &str); 2] = [
+    ("grpc", "has_grpcio", "BUTTRESS_GRPCIO"),
+    ("toxiproxy", "has_toxiproxy", "BUTTRESS_TOXIPROXY"),
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=PATH");
@@ -30,30 +36,28 @@ fn main() {
             assert!(env::var_os(insists).is_none(), "{insists} is set, but there is no {program}");
         }
     }
-    look_for_grpcio();
-}
-
-fn look_for_grpcio() {
-    println!("cargo:rustc-check-cfg=cfg(has_grpcio)");
     println!("cargo:rerun-if-env-changed=PYTHONPATH");
-    println!("cargo:rerun-if-env-changed=BUTTRESS_GRPCIO");
-    if let Some(module) = grpcio() {
-        println!("cargo:rustc-cfg=has_grpcio");
-        println!("cargo:rerun-if-changed={module}");
-    } else {
-        assert!(
-            env::var_os("BUTTRESS_GRPCIO").is_none(),
-            "BUTTRESS_GRPCIO is set, but python3 has no grpcio"
-        );
+    for (module, told, insists) in MODULES {
+        println!("cargo:rustc-check-cfg=cfg({told})");
+        println!("cargo:rerun-if-env-changed={insists}");
+        if let Some(file) = find_module(module) {
+            println!("cargo:rustc-cfg={told}");
+            println!("cargo:rerun-if-changed={file}");
+        } else {
+            assert!(
+                env::var_os(insists).is_none(),
+                "{insists} is set, but python3 has no module {module}"
+            );
+        }
     }
 }
 
-/// The file of Python's module.
-fn grpcio() -> Option<String> {
-    let ask = ["-c", "import grpc, os; print(os.path.abspath(grpc.__file__))"];
-    let answer = Command::new("python3").args(ask).output().ok()?;
-    let module = String::from_utf8(answer.stdout).ok()?;
-    answer.status.success().then(|| module.trim().to_owned())
+/// The file of a module of Python.
+fn find_module(module: &str) -> Option<String> {
+    let ask = format!("import os, {module}; print(os.path.abspath({module}.__file__))");
+    let answer = Command::new("python3").args(["-c", &ask]).output().ok()?;
+    let file = String::from_utf8(answer.stdout).ok()?;
+    answer.status.success().then(|| file.trim().to_owned())
 }
 
 /// On PATH, or where Debian has servers, which is on PATH for root alone.

@@ -17,6 +17,8 @@ mod listening;
 mod measure;
 mod proxy;
 mod small_upstream;
+#[path = "../told_to_stop.rs"]
+mod told_to_stop;
 
 use std::{
     io::{self, Write},
@@ -27,7 +29,10 @@ use buttress::prelude::BoxError;
 use clap::Parser;
 use tokio::net::TcpListener;
 
-use crate::args::{Args, Task};
+use crate::{
+    args::{Args, Task},
+    told_to_stop::told_to_stop,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,20 +67,4 @@ async fn serve(args: Args) -> Result<(), BoxError> {
     listening::tell(&listener)?;
     let (layers, settings) = (args.layers(), args.settings());
     proxy::serve(listener, args.routes, layers, settings, told_to_stop()).await
-}
-
-/// Ctrl-C, or what service managers send.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -44,6 +44,8 @@
 //! [script](ChaosHandle::play): `at` 5 s `for` 3 s. A request may also
 //! [say itself](ChaosLayerBuilder::control) what it is to meet, if it knows a secret; by default none may.
 //!
+//! Faults of the network are for `proxy::FaultProxy` (feature `proxy`), which stands between real sockets.
+//!
 //! # Settings
 //!
 //! | setting | default | why |
@@ -140,6 +142,8 @@ mod handle;
 mod latency;
 mod layer;
 mod pause;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 mod readiness;
 mod selection;
 mod service;

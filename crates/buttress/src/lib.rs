@@ -16,6 +16,7 @@
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
+//! | `proxy` | `FaultProxy`: the faults of a network, between real sockets | `chaos::proxy` |
 //! | `serde` | faults and scripts of them are read through serde | `chaos` |
 //! | `toml` | scripts of faults are read from TOML | `chaos` |
 //!
