@@ -6,12 +6,12 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::{
+    faults::Script,
     load::Arrival,
     measure::{Answer, Meter, Outcome},
     parts::Parts,
     priced::Priced,
     shop::Upstream,
-    timeline::Timeline,
 };
 
 /// An answer that comes later is of no use to a visitor.
@@ -60,7 +60,7 @@ pub(crate) struct Latency {
     pub(crate) max: f64,
 }
 
-/// From the beginning of a fault to the end of the first call to that upstream which began after
+/// From the beginning of the first fault of an upstream to the end of the first call to that upstream which began after
 /// it, and was over within 10 ms without the real answer: refused, failed or degraded.
 #[derive(Debug, Serialize)]
 pub(crate) struct FirstFastFailure {
@@ -82,20 +82,19 @@ impl Figures {
     pub(crate) fn of(
         meter: &Meter,
         schedule: &[Arrival],
-        timeline: &Timeline,
+        script: &Script,
         moments: Moments,
     ) -> Self {
         let answers = meter.answers();
         let calls = meter.calls_during_faults();
         let count = |outcome| answers.iter().flatten().filter(|a| a.outcome == outcome).count();
         let (full, degraded) = (count(Outcome::Full), count(Outcome::Degraded));
-        let first_fast_failures: Vec<_> = timeline
-            .windows
-            .iter()
-            .filter(|window| Upstream::PARTS.contains(&window.upstream))
-            .map(|window| FirstFastFailure {
-                upstream: window.upstream.name(),
-                after_s: meter.first_fast_failure(window.upstream).map(|d| d.as_secs_f64()),
+        let first_fast_failures: Vec<_> = Upstream::PARTS
+            .into_iter()
+            .filter(|upstream| script.of_upstream(*upstream).next().is_some())
+            .map(|upstream| FirstFastFailure {
+                upstream: upstream.name(),
+                after_s: meter.first_fast_failure(upstream).map(|d| d.as_secs_f64()),
             })
             .collect();
         let due: Vec<_> = schedule.iter().map(|arrival| arrival.at).collect();
@@ -105,7 +104,7 @@ impl Figures {
             degraded_pages: degraded,
             errors: answers.len() - full - degraded,
             unanswered: answers.iter().filter(|answer| answer.is_none()).count(),
-            priced: Priced::of(schedule, &answers, timeline.window(Upstream::Pricing)),
+            priced: Priced::of(schedule, &answers, script),
             parts: meter.parts(),
             latency_ms: Latency::of(&due, &answers, moments.given_up),
             calls_wanted: calls.wanted,

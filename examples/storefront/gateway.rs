@@ -35,7 +35,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start(router: Router, meter: Arc<Meter>) -> io::Result<Self> {
-        Ok(Self { server: Server::start(router).await?, meter })
+        Ok(Self { server: Server::start(router)?, meter })
     }
 
     pub(crate) fn url(&self) -> String {

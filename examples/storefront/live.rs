@@ -12,9 +12,9 @@ use buttress::{core::CircuitState, prelude::BreakerHandle};
 use tokio::time::{Instant, interval_at};
 
 use crate::{
+    faults::Script,
     measure::{Meter, Tally},
     shop::Upstream,
-    timeline::Timeline,
 };
 
 /// How often the view on a terminal is drawn.
@@ -31,7 +31,7 @@ pub(crate) struct Live {
     /// Bare and buttressed.
     pub(crate) meters: [Arc<Meter>; 2],
     pub(crate) breakers: Vec<BreakerHandle>,
-    pub(crate) timeline: Timeline,
+    pub(crate) script: Script,
     pub(crate) start: Instant,
     pub(crate) run: Duration,
 }
@@ -87,9 +87,10 @@ impl Live {
             run: self.run,
             rates: [now[0].per_second(before[0], seconds), now[1].per_second(before[1], seconds)],
             upstreams: Upstream::ALL.map(|upstream| {
-                let fault = self.timeline.fault(upstream, elapsed);
-                let fault = fault.map_or_else(|| "well".into(), |fault| fault.to_string());
-                (upstream, fault, self.breakers[upstream as usize].state())
+                let faults = self.script.active(upstream, elapsed);
+                let faults: Vec<_> = faults.map(|window| &*window.fault).collect();
+                let faults = if faults.is_empty() { "well".into() } else { faults.join(", ") };
+                (upstream, faults, self.breakers[upstream as usize].state())
             }),
         }
     }

@@ -12,9 +12,12 @@
 //! A sixth upstream stands in for the one that hangs, and hangs itself for a while. What is
 //! reported is measured from that traffic.
 //!
-//! With `--pricing-down` the pricing is gone from the first quarter of the run to its end.
+//! The faults are a file, `faults.toml`, which is there to be changed; `--faults` names another. With
+//! `--pricing-down` the pricing is gone from the first quarter of the run to its end. Each upstream
+//! stands behind a `FaultProxy`, so that they happen on the wire.
 
 mod client;
+mod faults;
 mod figures;
 mod gateway;
 mod live;
@@ -28,11 +31,11 @@ mod priced;
 mod report;
 mod server;
 mod shop;
-mod timeline;
 mod upstream;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -43,6 +46,7 @@ use clap::Parser;
 use tokio::time::Instant;
 
 use crate::{
+    faults::{Scenario, Script},
     figures::{Figures, Moments},
     gateway::{Gateway, bare::Bare, buttressed::Buttressed},
     live::Live,
@@ -50,8 +54,6 @@ use crate::{
     percent::percent,
     priced::looked_at_before,
     report::Report,
-    shop::Upstream,
-    timeline::{Scenario, Timeline},
     upstream::Upstreams,
 };
 
@@ -73,6 +75,9 @@ struct Args {
     /// Let pricing be down from the first quarter of the run to its end.
     #[arg(long)]
     pricing_down: bool,
+    /// A file of faults in place of `faults.toml`, which says what can stand there.
+    #[arg(long, value_name = "FILE", conflicts_with = "pricing_down")]
+    faults: Option<PathBuf>,
     /// Print the figures as one JSON object, and nothing else, on standard output.
     #[arg(long)]
     json: bool,
@@ -107,9 +112,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What the buttressed gateway did not keep of its promises.
+/// What the buttressed gateway did not keep of its promises. About faults of the user's own there are
+/// none.
 fn broken(report: &Report) -> Option<String> {
     let Report { scenario, buttressed, looked_at_before, .. } = report;
+    if matches!(scenario, Scenario::Own(_)) {
+        return None;
+    }
     if buttressed.answered_within_1s < GOAL {
         return Some("the buttressed gateway answered less than 99 % within 1 s".into());
     }
@@ -126,11 +135,15 @@ fn broken(report: &Report) -> Option<String> {
 async fn run(args: &Args) -> Result<Report, BoxError> {
     let run = Duration::from_secs_f64(args.seconds);
     let schedule = load::schedule(args.seed, args.rps, run);
-    let scenario = if args.pricing_down { Scenario::PricingDown } else { Scenario::Usual };
-    let timeline = Timeline::of(scenario, run);
+    let scenario = match &args.faults {
+        Some(path) => Scenario::Own(path.clone()),
+        None if args.pricing_down => Scenario::PricingDown,
+        None => Scenario::Usual,
+    };
+    let script = Script::of(&scenario, run)?;
     raise_file_limit(args.rps);
 
-    let mut upstreams = Upstreams::start(args.seed).await?;
+    let upstreams = Upstreams::start(args.seed).await?;
     let [bare, buttressed] = [(); 2].map(|()| Arc::new(Meter::new(schedule.len())));
     let fetch = Buttressed::new(upstreams.addresses(), &buttressed, run)?;
     let breakers = fetch.breakers();
@@ -145,27 +158,28 @@ async fn run(args: &Args) -> Result<Report, BoxError> {
 
     let start = Instant::now();
     let meters = [&bare, &buttressed].map(|gateway| Arc::clone(&gateway.meter));
-    let live = Live { meters: meters.clone(), breakers, timeline: timeline.clone(), start, run };
+    let live = Live { meters: meters.clone(), breakers, script: script.clone(), start, run };
     let live = tokio::spawn(live.show());
     let targets = [&bare, &buttressed].map(Gateway::target);
     let ((), played) = tokio::join!(
         load::drive(&schedule, targets, start, run),
-        upstreams.play(&timeline, &meters, start),
+        upstreams.play(&script, &meters, start, run),
     );
     let moments =
         Moments { recovered: played?.recovered, run_ended: run, given_up: start.elapsed() };
     live.abort();
     eprintln!();
 
-    let figures = |meter: &Meter| Figures::of(meter, &schedule, &timeline, moments);
+    let figures = |meter: &Meter| Figures::of(meter, &schedule, &script, moments);
     let report = Report {
         scenario,
         seed: args.seed,
         seconds: args.seconds,
         rps: args.rps,
         requests: schedule.len(),
-        faults: Report::faults_of(&timeline),
-        looked_at_before: looked_at_before(&schedule, timeline.window(Upstream::Pricing)),
+        faults: Report::faults_of(&script),
+        looked_at_before: looked_at_before(&schedule, &script),
+        recovers: script.ends(run) < run,
         bare: figures(&bare.meter),
         buttressed: figures(&buttressed.meter),
     };
@@ -182,10 +196,10 @@ async fn run(args: &Args) -> Result<Report, BoxError> {
     Ok(report)
 }
 
-/// The bare gateway keeps whatever hangs for ten seconds, and a page that hangs is two
-/// connections with two ends each, all of them in this process.
+/// The bare gateway keeps whatever hangs for ten seconds, and a page that hangs is three connections, one
+/// of them from the proxy to the upstream, with two ends each, all of them in this process.
 fn raise_file_limit(rps: f64) {
-    let needed = (rps * 4.0 * 10.0).ceil();
+    let needed = (rps * 6.0 * 10.0).ceil();
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0);
     if (limit as f64) < needed {
         eprintln!(

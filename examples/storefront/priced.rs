@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::{figures::ratio, load::Arrival, measure::Answer, timeline::Window};
+use crate::{faults::Script, figures::ratio, load::Arrival, measure::Answer, shop::Upstream};
 
 /// The pages with the price of the product that was asked for.
 #[derive(Debug, Serialize)]
@@ -16,16 +16,12 @@ pub(crate) struct Priced {
 }
 
 impl Priced {
-    /// Of these answers to the requests of `schedule`; pricing failed in this time.
-    pub(crate) fn of(
-        schedule: &[Arrival],
-        answers: &[Option<Answer>],
-        outage: Option<Window>,
-    ) -> Self {
+    /// Of these answers to the requests of `schedule`; pricing failed as in `script`.
+    pub(crate) fn of(schedule: &[Arrival], answers: &[Option<Answer>], script: &Script) -> Self {
         let is_priced = |answer: &Option<Answer>| answer.is_some_and(|answer| answer.priced);
         let (mut due, mut priced) = (0, 0);
         for (arrival, answer) in schedule.iter().zip(answers) {
-            if outage.is_some_and(|outage| outage.contains(arrival.at)) {
+            if script.fails(Upstream::Pricing, arrival.at) {
                 due += 1;
                 priced += u64::from(is_priced(answer));
             }
@@ -39,12 +35,13 @@ impl Priced {
 
 /// The part of the requests in the outage whose product somebody looked at before it: more of them
 /// can not be answered with a price that was remembered.
-pub(crate) fn looked_at_before(schedule: &[Arrival], outage: Option<Window>) -> f64 {
-    let Some(outage) = outage else { return 0.0 };
-    let before = schedule.iter().take_while(|arrival| arrival.at < outage.from);
+pub(crate) fn looked_at_before(schedule: &[Arrival], script: &Script) -> f64 {
+    let Some(first) = script.of_upstream(Upstream::Pricing).next() else { return 0.0 };
+    let fails = |arrival: &&Arrival| script.fails(Upstream::Pricing, arrival.at);
+    let before = schedule.iter().take_while(|arrival| arrival.at < first.from);
     let known: HashSet<_> = before.map(|arrival| arrival.product).collect();
     let (mut due, mut known_due) = (0, 0);
-    for arrival in schedule.iter().filter(|arrival| outage.contains(arrival.at)) {
+    for arrival in schedule.iter().filter(fails) {
         due += 1;
         known_due += u64::from(known.contains(&arrival.product));
     }
@@ -55,15 +52,20 @@ pub(crate) fn looked_at_before(schedule: &[Arrival], outage: Option<Window>) -> 
 mod tests {
     use std::time::Duration;
 
-    use super::*;
-    use crate::{measure::Outcome, shop::Upstream, timeline::Fault};
+    use buttress::{
+        chaos::{Step, Timeline},
+        prelude::Faults,
+    };
 
-    const OUTAGE: Option<Window> = Some(Window {
-        upstream: Upstream::Pricing,
-        fault: Fault::Refuses,
-        from: Duration::from_secs(2),
-        to: Duration::from_secs(6),
-    });
+    use super::*;
+    use crate::measure::Outcome;
+
+    /// From the second to the sixth second.
+    fn outage() -> Script {
+        let all = Faults::none().errors(1.0).unwrap();
+        let step = Step::new(Duration::from_secs(2), all).lasting(Duration::from_secs(4)).unwrap();
+        Script::new(Timeline::new(), Timeline::new().step(step.on("pricing").unwrap()))
+    }
 
     /// Looks at one product each second.
     fn schedule(products: &[u32]) -> Vec<Arrival> {
@@ -79,15 +81,15 @@ mod tests {
             |priced| Some(Answer { outcome: Outcome::Degraded, priced, latency: Duration::ZERO });
         let [with, without] = [true, false].map(page);
         let answers = [without, with, with, without, None, with, without];
-        let priced = Priced::of(&schedule(&[1; 7]), &answers, OUTAGE);
+        let priced = Priced::of(&schedule(&[1; 7]), &answers, &outage());
         assert_eq!(priced.pages, 3, "of the whole run");
         assert!((priced.while_pricing_failed - 0.5).abs() < f64::EPSILON, "{priced:?}");
     }
 
     #[test]
     fn only_what_was_looked_at_before_the_outage_can_be_remembered() {
-        let part = looked_at_before(&schedule(&[1, 2, 1, 2, 3, 3, 3]), OUTAGE);
+        let part = looked_at_before(&schedule(&[1, 2, 1, 2, 3, 3, 3]), &outage());
         assert!((part - 0.5).abs() < f64::EPSILON, "{part}");
-        assert!(looked_at_before(&[], OUTAGE).abs() < f64::EPSILON);
+        assert!(looked_at_before(&[], &outage()).abs() < f64::EPSILON);
     }
 }

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::{
+    faults::{Scenario, Script},
     figures::Figures,
     percent::percent,
-    timeline::{Scenario, Timeline},
 };
 
 /// Everything that one run shows.
@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) faults: Vec<FaultFigures>,
     /// The part of the pages due while pricing failed whose product was looked at before.
     pub(crate) looked_at_before: f64,
+    /// Whether the faults end before the run does.
+    pub(crate) recovers: bool,
     pub(crate) bare: Figures,
     pub(crate) buttressed: Figures,
 }
@@ -32,21 +34,19 @@ pub(crate) struct FaultFigures {
     upstream: &'static str,
     fault: String,
     from_s: f64,
-    to_s: f64,
+    /// None if it does not end before the run does.
+    to_s: Option<f64>,
 }
 
 impl Report {
-    pub(crate) fn faults_of(timeline: &Timeline) -> Vec<FaultFigures> {
-        timeline
-            .windows
-            .iter()
-            .map(|window| FaultFigures {
-                upstream: window.upstream.name(),
-                fault: window.fault.to_string(),
-                from_s: window.from.as_secs_f64(),
-                to_s: window.to.as_secs_f64(),
-            })
-            .collect()
+    pub(crate) fn faults_of(script: &Script) -> Vec<FaultFigures> {
+        let faults = script.windows.iter().map(|window| FaultFigures {
+            upstream: window.upstream.name(),
+            fault: window.fault.clone(),
+            from_s: window.from.as_secs_f64(),
+            to_s: window.to.map(|to| to.as_secs_f64()),
+        });
+        faults.collect()
     }
 
     /// One JSON object, for programs.
@@ -74,10 +74,10 @@ impl Report {
             let upstream = first.upstream;
             let fault = self.faults.iter().find(|fault| fault.upstream == upstream);
             let fault = fault.map_or("", |fault| &fault.fault);
-            let name = format!("fast failure after {upstream} {fault}");
+            let name = format!("fast failure, {upstream}: {fault}");
             row(&name, &|f| never(f.first_fast_failures[n].after_s));
         }
-        if self.scenario == Scenario::Usual {
+        if self.recovers {
             row("full pages again after recovery", &|f| never(f.full_pages_again_s));
         }
         row("pages with a price", &|f| f.priced.pages.to_string());

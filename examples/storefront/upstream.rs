@@ -1,26 +1,24 @@
-//! The upstreams: small services on real sockets that fail when told to.
+//! The upstreams: small services on real sockets, each behind a proxy, that fail when told to.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::Path, routing::get};
-use buttress::prelude::{ChaosHandle, ChaosLayer, ConfigError, Faults, RespondLayer};
+use buttress::{
+    chaos::proxy::{FaultProxy, Playing},
+    prelude::{BoxError, ChaosHandle, ChaosLayer, RespondLayer},
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tower::ServiceBuilder;
 
-use crate::{
-    measure::Meter,
-    server::Server,
-    shop::Upstream,
-    timeline::{Change, Fault, Timeline},
-};
+use crate::{faults::Script, measure::Meter, server::Server, shop::Upstream};
 
 /// The upstreams.
 pub(crate) struct Upstreams(Vec<Running>);
 
-/// When a timeline was over.
+/// When a script was over.
 pub(crate) struct Played {
     /// When the last fault ended, counted from the start.
     pub(crate) recovered: Duration,
@@ -28,12 +26,13 @@ pub(crate) struct Played {
 
 struct Running {
     server: Server,
-    faults: ChaosHandle,
+    proxy: FaultProxy,
+    service: ChaosHandle,
 }
 
 impl Upstreams {
     /// Starts them, in good health. `seed` decides which of their answers fail when some are to.
-    pub(crate) async fn start(seed: u64) -> io::Result<Self> {
+    pub(crate) async fn start(seed: u64) -> Result<Self, BoxError> {
         let mut running = Vec::new();
         for upstream in Upstream::ALL {
             running.push(Running::start(upstream, seed.wrapping_add(upstream as u64)).await?);
@@ -41,29 +40,38 @@ impl Upstreams {
         Ok(Self(running))
     }
 
+    /// Where the proxies before them listen.
     pub(crate) fn addresses(&self) -> [SocketAddr; 6] {
-        Upstream::ALL.map(|upstream| self.0[upstream as usize].server.address())
+        Upstream::ALL.map(|upstream| self.0[upstream as usize].proxy.address())
     }
 
-    /// Lets the faults of `timeline` happen when they are due, and tells the meters.
+    /// Lets the faults of a script happen when they are due, and tells the meters. What is left of them
+    /// when the run is over ends then.
     pub(crate) async fn play(
-        &mut self,
-        timeline: &Timeline,
+        &self,
+        script: &Script,
         meters: &[Arc<Meter>],
         start: Instant,
-    ) -> io::Result<Played> {
-        let changes = timeline.changes();
-        for (n, &Change { at, upstream, fault }) in changes.iter().enumerate() {
-            sleep_until(start + at).await;
+        run: Duration,
+    ) -> Result<Played, BoxError> {
+        let playing: Vec<_> =
+            self.0.iter().map(|running| running.play(script)).collect::<Result<_, _>>()?;
+        for (n, window) in script.windows.iter().enumerate() {
+            sleep_until(start + window.from.min(run)).await;
+            let is_its_first = script.of_upstream(window.upstream).next() == Some(window);
             for meter in meters {
                 if n == 0 {
                     meter.faults_begin();
                 }
-                if fault.is_some() {
-                    meter.fault_began(upstream, Instant::now());
+                if is_its_first {
+                    meter.fault_began(window.upstream, Instant::now());
                 }
             }
-            self.set(upstream, fault).await?;
+        }
+        sleep_until(start + script.ends(run)).await;
+        drop(playing);
+        for running in &self.0 {
+            running.service.clear();
         }
         for meter in meters {
             meter.faults_are_over();
@@ -71,47 +79,44 @@ impl Upstreams {
         Ok(Played { recovered: start.elapsed() })
     }
 
-    /// Lets an upstream fail in this way from now on, or be well again.
-    pub(crate) async fn set(&mut self, upstream: Upstream, fault: Option<Fault>) -> io::Result<()> {
-        self.0[upstream as usize].set(fault).await
+    /// What breaks the way to an upstream.
+    #[cfg(test)]
+    pub(crate) fn wire(&self, upstream: Upstream) -> buttress::chaos::proxy::ProxyHandle {
+        self.0[upstream as usize].proxy.handle()
+    }
+
+    /// What breaks an upstream itself.
+    #[cfg(test)]
+    pub(crate) fn service(&self, upstream: Upstream) -> &ChaosHandle {
+        &self.0[upstream as usize].service
     }
 
     pub(crate) async fn shut_down(self) {
-        let ends: JoinSet<()> =
-            self.0.into_iter().map(|running| running.server.shut_down()).collect();
+        let ends: JoinSet<()> = self.0.into_iter().map(Running::shut_down).collect();
         ends.join_all().await;
     }
 }
 
 impl Running {
-    async fn start(upstream: Upstream, seed: u64) -> io::Result<Self> {
-        let chaos = ChaosLayer::builder().name(upstream.name()).rng(seed).build();
-        let chaos = chaos.map_err(io::Error::other)?;
-        let faults = chaos.handle();
+    async fn start(upstream: Upstream, seed: u64) -> Result<Self, BoxError> {
+        let chaos = ChaosLayer::builder().name(upstream.name()).rng(seed).build()?;
+        let service = chaos.handle();
         // Injected errors become 503s.
         let layers = ServiceBuilder::new().layer(RespondLayer::new()).layer(chaos);
         let answer = async move |Path(subject): Path<String>| Json(upstream.answer(&subject));
         let router = Router::new().route("/{subject}", get(answer)).layer(layers);
-        Ok(Self { server: Server::start(router).await?, faults })
+        let server = Server::start(router)?;
+        let proxy = FaultProxy::builder(server.address()).name(upstream.name()).rng(seed);
+        Ok(Self { server, proxy: proxy.start().await?, service })
     }
 
-    async fn set(&mut self, fault: Option<Fault>) -> io::Result<()> {
-        let faults = injected(fault).map_err(io::Error::other)?;
-        self.faults.set(faults).map_err(io::Error::other)?;
-        match fault {
-            Some(Fault::Refuses) => self.server.refuse().await,
-            _ => self.server.recover(),
-        }
+    fn play(&self, script: &Script) -> Result<Playing, BoxError> {
+        self.service.play(script.service.clone())?;
+        Ok(self.proxy.handle().play(&script.wire))
     }
-}
 
-/// The part of a fault that the chaos layer plays.
-fn injected(fault: Option<Fault>) -> Result<Faults, ConfigError> {
-    let none = Faults::none();
-    match fault {
-        None | Some(Fault::Refuses) => Ok(none),
-        Some(Fault::Hangs) => none.latency(1.0, Duration::MAX),
-        Some(Fault::Slow(delay)) => none.latency(1.0, delay),
-        Some(Fault::Unavailable(rate)) => none.errors(rate),
+    async fn shut_down(self) {
+        self.proxy.shut_down().await;
+        self.server.shut_down().await;
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 mod read;
+mod said;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 #[cfg(feature = "serde")]
 pub(crate) mod read;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use buttress_core::ConfigError;
 use rand::{Rng, RngExt};
@@ -144,6 +144,20 @@ impl Latency {
             _ => Duration::ZERO,
         };
         drawn.max(least).min(self.at_most)
+    }
+}
+
+/// Its kind, unless it is always alike, and its length: `300ms`, `log_normal 80ms, 0.5`.
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shape {
+            Shape::Fixed(Duration::MAX) => f.write_str("for ever"),
+            Shape::Fixed(delay) => write!(f, "{delay:?}"),
+            Shape::Uniform { from, to } => write!(f, "uniform {from:?} to {to:?}"),
+            Shape::Normal { mean, deviation } => write!(f, "normal {mean:?} ± {deviation:?}"),
+            Shape::LogNormal { median, sigma } => write!(f, "log_normal {median:?}, {sigma}"),
+            Shape::Pareto { least, shape } => write!(f, "pareto {least:?}, {shape}"),
+        }
     }
 }
 

@@ -128,6 +128,13 @@ pub mod prelude {
     pub use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 }
 
+#[cfg(all(any(doc, doctest), feature = "full", feature = "proxy"))]
+#[doc = include_str!("testing.md")]
+#[doc = "```ignore"]
+#[doc = include_str!("../tests/partial_failure.rs")]
+#[doc = "```"]
+pub mod testing {}
+
 /// The crate's own page, whose example is compiled where it can be.
 #[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]

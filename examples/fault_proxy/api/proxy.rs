@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use buttress_chaos::proxy::{Direction, FaultProxy};
+use buttress::chaos::proxy::{Direction, FaultProxy};
 
 use super::{
     error::ApiError,

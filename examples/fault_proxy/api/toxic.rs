@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use buttress_chaos::proxy::{Direction, Toxic};
-use buttress_core::ConfigError;
+use buttress::chaos::proxy::{Direction, Toxic};
+use buttress::core::ConfigError;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,7 @@
 //! What a toxic does, to which direction, and to how many connections.
 
+mod said;
+
 use std::{fmt, time::Duration};
 
 use buttress_core::ConfigError;

@@ -1,4 +1,4 @@
-use buttress_chaos::proxy::ToxicKind;
+use buttress::chaos::proxy::ToxicKind;
 
 use super::*;
 

@@ -93,13 +93,13 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use axum::http::HeaderValue;
+    use buttress::{chaos::proxy::Toxic, prelude::Faults};
 
     use crate::{
         gateway::{Fetch, buttressed::Buttressed},
         measure::Meter,
         page::Part,
         shop::{Upstream, Visit},
-        timeline::Fault,
         upstream::Upstreams,
     };
 
@@ -123,18 +123,19 @@ mod tests {
 
     #[tokio::test]
     async fn recommendations_come_down_rung_by_rung() {
-        let (mut upstreams, gateway) = new().await;
+        let (upstreams, gateway) = new().await;
         let recommend = || async {
             let visit = visit("Bearer user-1", "teapot");
             gateway.fetch(Upstream::Recommendations, &visit).await.unwrap()
         };
         assert_eq!(tier(&recommend().await), None);
-        upstreams.set(Upstream::Recommendations, Some(Fault::Refuses)).await.unwrap();
+        upstreams.wire(Upstream::Recommendations).refuse().await.unwrap();
         let regional = recommend().await;
         assert_eq!(tier(&regional), Some("regional"));
         assert_eq!(regional.content["region"], "north");
 
-        upstreams.set(Upstream::Regional, Some(Fault::Unavailable(1.0))).await.unwrap();
+        let unavailable = Faults::none().errors(1.0).unwrap();
+        upstreams.service(Upstream::Regional).set(unavailable).unwrap();
         assert_eq!(tier(&recommend().await), Some("constant"), "there is no trend yet");
         for _ in 0..20 {
             gateway.trending.looked_at("kettle");
@@ -143,21 +144,22 @@ mod tests {
         assert_eq!(tier(&trending), Some("trending"));
         assert_eq!(trending.content["trending"][0], "kettle");
 
-        upstreams.set(Upstream::Regional, Some(Fault::Hangs)).await.unwrap();
+        upstreams.service(Upstream::Regional).clear();
+        upstreams.wire(Upstream::Regional).add("hangs", Toxic::blackhole()).unwrap();
         assert_eq!(tier(&recommend().await), Some("trending"), "nobody waits for it");
         upstreams.shut_down().await;
     }
 
     #[tokio::test]
     async fn a_price_that_one_visitor_saw_is_remembered_for_another() {
-        let (mut upstreams, gateway) = new().await;
+        let (upstreams, gateway) = new().await;
         let price = |user, product: &'static str| {
             let gateway = gateway.clone();
             async move { gateway.fetch(Upstream::Pricing, &visit(user, product)).await.unwrap() }
         };
         let fresh = price("Bearer user-1", "teapot").await;
         assert_eq!(tier(&fresh), None);
-        upstreams.set(Upstream::Pricing, Some(Fault::Refuses)).await.unwrap();
+        upstreams.wire(Upstream::Pricing).refuse().await.unwrap();
 
         let remembered = price("Bearer user-2", "teapot").await;
         assert_eq!(tier(&remembered), Some("last-known-good"));
