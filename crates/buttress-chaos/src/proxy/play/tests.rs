@@ -87,6 +87,8 @@ async fn dropping_it_ends_its_faults_and_no_others() {
     let again = handle.play(&timeline);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(in_force(&handle), [late(1), late(2), late(2)]);
+    let names: Vec<_> = handle.list().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["timeline 0", "timeline 0 (2)", "timeline 0 (3)"]);
     assert!(matches!(next(&mut told).await, Some(Command::Refuse(By::Step, _))));
     assert!(matches!(next(&mut told).await, Some(Command::Refuse(By::Step, _))));
 
