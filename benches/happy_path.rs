@@ -72,6 +72,9 @@ fn happy_path(criterion: &mut Criterion) {
     bench(criterion, "buttress/breaker", BreakerLayer::new().layer(Adds));
     bench(criterion, "buttress/bulkhead", bulkhead().layer(Adds));
     bench(criterion, "buttress/fallback", fallback().layer(Adds));
+    let chaos = || ChaosLayer::new(Faults::none()).expect("valid");
+    bench(criterion, "buttress/chaos without faults", chaos().layer(Adds));
+    bench(criterion, "buttress/chaos switched off", chaos().disabled().layer(Adds));
     let stack = ServiceBuilder::new()
         .layer(fallback())
         .layer(timeout())

@@ -125,7 +125,7 @@ fn what_is_switched_off_allocates_nothing() {
         .layer(timeout().disabled())
         .layer(retry().disabled())
         .layer(learns.disabled())
-        .layer(ChaosLayer::new(Faults::none().errors(1.0).unwrap()).disabled());
+        .layer(ChaosLayer::new(Faults::none().errors(1.0).unwrap()).unwrap().disabled());
     assert_eq!(allocations(stack.service(Adds)), 0);
     assert_eq!(allocations(BreakerLayer::new().disabled().layer(Adds)), CALLS);
 }

@@ -297,7 +297,8 @@ async fn storm(seed: u64) -> usize {
     let chaos = ChaosLayer::builder()
         .faults(Faults::none().latency(0.2, SECOND).unwrap().errors(0.1).unwrap())
         .rng(7 + seed)
-        .build();
+        .build()
+        .unwrap();
     let faults = chaos.handle();
     let bulkhead = BulkheadLayer::builder().max_concurrent(5).max_wait(SECOND / 2).build().unwrap();
     let places = bulkhead.handle();

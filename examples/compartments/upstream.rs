@@ -12,7 +12,7 @@ use crate::dependency::{Dependency, SERVICE_TIME};
 /// One server for each dependency; dropped, they listen no more.
 pub(crate) struct Upstreams {
     addresses: [SocketAddr; 3],
-    faults: [ChaosHandle; 3],
+    faults: Vec<ChaosHandle>,
     _serving: JoinSet<io::Result<()>>,
 }
 
@@ -21,10 +21,11 @@ impl Upstreams {
     pub(crate) async fn start() -> io::Result<Self> {
         let mut serving = JoinSet::new();
         let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); 3];
-        // Not one layer for all: they are to fail each for itself.
-        let chaos = Dependency::ALL.map(|of| ChaosLayer::builder().name(of.name()).build());
-        let faults = chaos.each_ref().map(ChaosLayer::handle);
-        for (address, chaos) in addresses.iter_mut().zip(chaos) {
+        let mut faults = Vec::new();
+        for (address, of) in addresses.iter_mut().zip(Dependency::ALL) {
+            // Not one layer for all: they are to fail each for itself.
+            let chaos = ChaosLayer::builder().name(of.name()).build().map_err(io::Error::other)?;
+            faults.push(chaos.handle());
             let listener = TcpListener::bind(*address).await?;
             *address = listener.local_addr()?;
             let answer = async || {
@@ -49,7 +50,6 @@ impl Upstreams {
     /// Lets this one take requests and answer none from now on. Those that it has already are answered.
     pub(crate) fn hang(&self, dependency: Dependency) -> Result<(), BoxError> {
         let hangs = Faults::none().latency(1.0, Duration::MAX)?;
-        self.faults[dependency as usize].set(hangs);
-        Ok(())
+        Ok(self.faults[dependency as usize].set(hangs)?)
     }
 }

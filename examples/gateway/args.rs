@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Seconds that a connection to an upstream may take.
     #[arg(long, default_value = "2", value_parser = seconds)]
     connect: Duration,
+    /// Seconds that one is kept that no call uses.
+    #[arg(long, default_value = "50", value_parser = seconds)]
+    unused: Duration,
     /// Seconds until the head of a response, for one attempt.
     #[arg(long, default_value = "10", value_parser = seconds)]
     attempt: Duration,
@@ -98,11 +101,12 @@ impl Args {
 
     pub(crate) fn settings(&self) -> Settings {
         let &Self { request, max_connections, connect, attempt, read, overall, .. } = self;
-        let &Self { open_for, max_concurrent, drain, .. } = self;
+        let &Self { unused, open_for, max_concurrent, drain, .. } = self;
         Settings {
             request,
             max_connections,
             connect,
+            unused,
             attempt,
             read,
             overall,

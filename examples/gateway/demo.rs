@@ -25,6 +25,7 @@ const SETTINGS: Settings = Settings {
     request: Duration::from_secs(20),
     max_connections: 1000,
     connect: Duration::from_millis(500),
+    unused: Duration::from_secs(50),
     attempt: Duration::from_millis(200),
     read: Duration::from_secs(1),
     overall: Duration::from_secs(1),

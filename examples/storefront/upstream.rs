@@ -86,6 +86,7 @@ impl Upstreams {
 impl Running {
     async fn start(upstream: Upstream, seed: u64) -> io::Result<Self> {
         let chaos = ChaosLayer::builder().name(upstream.name()).rng(seed).build();
+        let chaos = chaos.map_err(io::Error::other)?;
         let faults = chaos.handle();
         // Injected errors become 503s.
         let layers = ServiceBuilder::new().layer(RespondLayer::new()).layer(chaos);
@@ -95,7 +96,8 @@ impl Running {
     }
 
     async fn set(&mut self, fault: Option<Fault>) -> io::Result<()> {
-        self.faults.set(injected(fault).map_err(io::Error::other)?);
+        let faults = injected(fault).map_err(io::Error::other)?;
+        self.faults.set(faults).map_err(io::Error::other)?;
         match fault {
             Some(Fault::Refuses) => self.server.refuse().await,
             _ => self.server.recover(),

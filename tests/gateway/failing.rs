@@ -1,19 +1,32 @@
 //! What fails on one side is seen on the other, and nowhere else.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::sleep,
+};
 
 use crate::{
-    bodies::{bit_by_bit, empty, read},
+    bodies::{bit_by_bit, empty, full, read},
     proxy::{Layers, Settings},
     raw::{self, Recorder},
     running::{AnyClient, Gateway, SETTINGS, Speaks, WAYS, client, head, send},
     soon,
     upstream::{Nobody, Upstream},
 };
+
+/// A limit that is over at once; all others are longer than anything is waited for.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// A request that is not repeated, so that it can be counted.
 async fn post(client: &AnyClient, gateway: &Gateway, path: &str) -> Response<bytes::Bytes> {
@@ -105,6 +118,21 @@ async fn a_body_that_is_cut_is_cut_for_the_client() {
     }
 }
 
+/// Without its coding, which is for one connection, nobody would know it for what it is.
+#[tokio::test]
+async fn a_body_compressed_for_one_connection_is_a_bad_gateway() {
+    let upstream = Recorder::start(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    )
+    .await;
+    let gateway = Gateway::start(&[("/", &upstream.url())]).await;
+    for speaks in [Speaks::H1, Speaks::H2] {
+        let response = post(&client(speaks), &gateway, "/").await;
+        assert_eq!(response.status(), StatusCode::BAD_GATEWAY, "{speaks:?}");
+        assert_eq!(response.body(), "Bad Gateway", "{speaks:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_upgrade_that_nobody_asked_for_is_a_bad_gateway() {
     let upstream = Recorder::start(
@@ -117,12 +145,17 @@ async fn an_upgrade_that_nobody_asked_for_is_a_bad_gateway() {
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
 }
 
-/// Two routes, one host: what the one finds out, the other knows.
+/// Routes to one host, whatever is spoken to it: what the one finds out, the others know.
 #[tokio::test]
 async fn routes_to_one_host_share_its_breaker() {
     let failing = Upstream::status(StatusCode::SERVICE_UNAVAILABLE).await;
     let well = Upstream::status(StatusCode::OK).await;
-    let routes = [("/a", &*failing.h1()), ("/b", &failing.h1()), ("/c", &well.h1())];
+    let routes = [
+        ("/a", &*failing.h1()),
+        ("/b", &failing.h1()),
+        ("/h2", &failing.speaking(Speaks::H2)),
+        ("/c", &well.h1()),
+    ];
     let gateway = Gateway::start(&routes).await;
     let client = client(Speaks::H1);
     for _ in 0..5 {
@@ -131,7 +164,7 @@ async fn routes_to_one_host_share_its_breaker() {
         assert_eq!(response.body(), "a page");
     }
     assert_eq!(failing.requests(), 5);
-    for path in ["/a", "/b"] {
+    for path in ["/a", "/b", "/h2"] {
         let response = post(&client, &gateway, path).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key("retry-after"), "{path}: it was asked");
@@ -144,7 +177,12 @@ async fn routes_to_one_host_share_its_breaker() {
 #[tokio::test]
 async fn a_host_that_hangs_fills_its_places_and_no_others() {
     let (hangs, well) = (Upstream::hangs().await, Upstream::status(StatusCode::OK).await);
-    let routes = [("/a", &*hangs.h1()), ("/b", &hangs.h1()), ("/c", &well.h1())];
+    let routes = [
+        ("/a", &*hangs.h1()),
+        ("/b", &hangs.h1()),
+        ("/h2", &hangs.speaking(Speaks::H2)),
+        ("/c", &well.h1()),
+    ];
     let settings = Settings { max_concurrent: 8, ..SETTINGS };
     let gateway = Gateway::with(settings, Layers::Stack, &routes).await;
     let clients = client(Speaks::H1);
@@ -159,7 +197,10 @@ async fn a_host_that_hangs_fills_its_places_and_no_others() {
         }
     };
     soon("all of them are sent", all_hang).await;
-    assert_eq!(post(&clients, &gateway, "/b").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for path in ["/b", "/h2"] {
+        let response = post(&clients, &gateway, path).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
     assert_eq!(hangs.requests(), 8);
     for _ in 0..50 {
         assert_eq!(post(&clients, &gateway, "/c").await.status(), StatusCode::OK);
@@ -179,4 +220,64 @@ async fn an_upstream_that_hangs_or_is_gone_is_a_status() {
     assert_eq!(post(&client, &gateway, "/gone").await.status(), StatusCode::BAD_GATEWAY);
     let gateway = Gateway::with(SETTINGS, Layers::Bare, &routes).await;
     assert_eq!(post(&client, &gateway, "/gone").await.status(), StatusCode::BAD_GATEWAY);
+}
+
+/// It is known when to come back to a host that is down. When one that is full has room, nobody knows.
+#[tokio::test]
+async fn a_host_that_is_down_is_not_called_full() {
+    let (bodies, mut kept) = mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |request| {
+        let status = if request.method() == "GET" { 200 } else { 503 };
+        let (frames, mut body) = bit_by_bit();
+        if request.uri().path().ends_with("/streams") {
+            bodies.send(frames).unwrap_or_else(|_| panic!("the test keeps it"));
+        } else {
+            body = full("a page");
+        }
+        async move { Ok(Response::builder().status(status).body(body)?) }
+    })
+    .await;
+    let settings = Settings { max_concurrent: 2, ..SETTINGS };
+    let gateway = Gateway::with(settings, Layers::Stack, &[("/", &upstream.h1())]).await;
+    let client = client(Speaks::H1);
+    let streams = || Request::builder().uri(gateway.uri("/streams"));
+    let first = head(&client, streams().body(empty()).unwrap()).await;
+    for _ in 0..4 {
+        post(&client, &gateway, "/").await;
+    }
+    // It is the fifth failure, and has the last place until its body ends.
+    let fifth = head(&client, streams().method("POST").body(empty()).unwrap()).await;
+    assert_eq!((first.status().as_u16(), fifth.status().as_u16()), (200, 503));
+    let refused = post(&client, &gateway, "/").await;
+    assert_eq!((refused.status().as_u16(), upstream.requests()), (503, 6));
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(seconds > 30, "{seconds}");
+    // Both stood in their places until now.
+    assert!(kept.try_recv().is_ok() && kept.try_recv().is_ok());
+    drop((first, fifth));
+}
+
+/// As long as it was told to, and not as long as it is down.
+#[tokio::test]
+async fn a_host_that_was_down_is_asked_again() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    let upstream = Upstream::start(move |_| {
+        let status = if is_mended.load(Ordering::SeqCst) { 200 } else { 503 };
+        async move { Ok(Response::builder().status(status).body(empty())?) }
+    })
+    .await;
+    let settings = Settings { open_for: MOMENT, ..SETTINGS };
+    let gateway = Gateway::with(settings, Layers::Stack, &[("/", &upstream.h1())]).await;
+    let client = client(Speaks::H1);
+    for _ in 0..5 {
+        post(&client, &gateway, "/").await;
+    }
+    mended.store(true, Ordering::SeqCst);
+    let asked_again = async {
+        while post(&client, &gateway, "/").await.status() != StatusCode::OK {
+            sleep(MOMENT / 10).await;
+        }
+    };
+    soon("it is asked again", asked_again).await;
 }

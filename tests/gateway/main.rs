@@ -6,6 +6,7 @@ mod clients;
 mod failing;
 mod fields;
 mod foreign;
+mod limits;
 mod load;
 mod nginx;
 #[allow(unreachable_pub, reason = "it is a part of another program")]

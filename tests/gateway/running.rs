@@ -38,6 +38,7 @@ pub(crate) const SETTINGS: Settings = Settings {
     request: Duration::from_secs(20),
     max_connections: 1000,
     connect: Duration::from_secs(20),
+    unused: Duration::from_secs(20),
     attempt: Duration::from_secs(20),
     read: Duration::from_secs(20),
     overall: Duration::from_secs(60),

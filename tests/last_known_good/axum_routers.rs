@@ -26,7 +26,7 @@ async fn price(Path(product): Path<String>) -> Body {
 /// A router or a route, and what makes its handlers fail, in each of the ways of layering.
 fn protected(whole: bool) -> (Router, ChaosHandle) {
     let http = Http::new();
-    let chaos = ChaosLayer::builder().build();
+    let chaos = ChaosLayer::builder().build().unwrap();
     let faults = chaos.handle();
     let key = ResponseKey::new().header(HeaderName::from_static("x-tenant"));
     let fallback = FallbackLayer::builder()
@@ -93,7 +93,7 @@ async fn a_handler_that_fails_is_answered_by_what_it_said_last() {
         );
         assert_eq!((fresh.degraded, fresh.cache_status, fresh.has_age), (None, None, false));
 
-        faults.set(Faults::none().errors(1.0).unwrap());
+        faults.set(Faults::none().errors(1.0).unwrap()).unwrap();
         let remembered = fetch(&server, "tea", Some("a")).await;
         assert_eq!((remembered.status, remembered.body), (StatusCode::OK, fresh.body));
         let mark = remembered.degraded.unwrap();
@@ -114,7 +114,7 @@ async fn a_handler_that_fails_is_answered_by_what_it_said_last() {
 #[tokio::test]
 async fn a_tenant_in_the_prefix_of_a_nested_router_has_answers_of_its_own() {
     let http = Http::new();
-    let chaos = ChaosLayer::builder().build();
+    let chaos = ChaosLayer::builder().build().unwrap();
     let faults = chaos.handle();
     let key = ResponseKey::new()
         .part(|head| head.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri.to_string()));
@@ -140,7 +140,7 @@ async fn a_tenant_in_the_prefix_of_a_nested_router_has_answers_of_its_own() {
     };
     let of_anna = (StatusCode::OK, Bytes::from("the price of anna"));
     assert_eq!(ask("anna").await, of_anna);
-    faults.set(Faults::none().errors(1.0).unwrap());
+    faults.set(Faults::none().errors(1.0).unwrap()).unwrap();
     assert_eq!(ask("anna").await, of_anna);
     assert_eq!(ask("bert").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -72,7 +72,7 @@ const STATUS: i32 = 2;
 #[tokio::test]
 async fn around_a_channel() {
     let (channel, _reporter, _server) = serve(None).await;
-    let chaos = ChaosLayer::builder().build();
+    let chaos = ChaosLayer::builder().build().unwrap();
     let faults = chaos.handle();
     let service = ServiceBuilder::new().layer(fallback()).layer(chaos).service(channel);
     let mut client = HealthClient::new(service);
@@ -84,7 +84,7 @@ async fn around_a_channel() {
     let unknown = client.check(about("elsewhere", "a")).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
 
-    faults.set(Faults::none().errors(1.0).unwrap());
+    faults.set(Faults::none().errors(1.0).unwrap()).unwrap();
     let remembered = client.check(about("shop", "a")).await.unwrap();
     assert_eq!(remembered.get_ref().status, STATUS);
     let mark = remembered.extensions().get::<Degraded>().unwrap();
@@ -95,13 +95,13 @@ async fn around_a_channel() {
 
 #[tokio::test]
 async fn around_a_server() {
-    let chaos = ChaosLayer::builder().build();
+    let chaos = ChaosLayer::builder().build().unwrap();
     let faults = chaos.handle();
     let (channel, _reporter, _server) = serve(Some((fallback(), chaos))).await;
     let mut client = HealthClient::new(channel);
 
     assert_eq!(client.check(about("shop", "a")).await.unwrap().into_inner().status, STATUS);
-    faults.set(Faults::none().errors(1.0).unwrap());
+    faults.set(Faults::none().errors(1.0).unwrap()).unwrap();
     let remembered = client.check(about("shop", "a")).await.unwrap();
     assert_eq!(remembered.get_ref().status, STATUS);
     assert!(remembered.metadata().get("x-buttress-degraded").is_some());
@@ -113,7 +113,7 @@ async fn around_a_server() {
 #[tokio::test]
 async fn a_stream_is_passed_on_as_it_comes_and_not_remembered_before_its_end() {
     let (channel, reporter, _server) = serve(None).await;
-    let chaos = ChaosLayer::builder().build();
+    let chaos = ChaosLayer::builder().build().unwrap();
     let faults = chaos.handle();
     let service = ServiceBuilder::new().layer(fallback()).layer(chaos).service(channel);
     let mut client = HealthClient::new(service);
@@ -122,6 +122,6 @@ async fn a_stream_is_passed_on_as_it_comes_and_not_remembered_before_its_end() {
     reporter.set_service_status("shop", ServingStatus::Serving).await;
     assert_eq!(stream.message().await.unwrap().unwrap().status, 1);
     drop(stream);
-    faults.set(Faults::none().errors(1.0).unwrap());
+    faults.set(Faults::none().errors(1.0).unwrap()).unwrap();
     client.watch(about("shop", "a")).await.unwrap_err();
 }

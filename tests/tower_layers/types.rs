@@ -166,7 +166,7 @@ async fn no_type_has_to_be_named() {
         .layer(JitteredRetryLayer::builder().build().unwrap())
         .layer(BreakerLayer::builder().build().unwrap())
         .layer(BulkheadLayer::builder().max_concurrent(1).build().unwrap())
-        .layer(ChaosLayer::builder().build())
+        .layer(ChaosLayer::builder().build().unwrap())
         .service(double);
     assert_eq!(service.oneshot(21).await.unwrap(), 42);
     let http = Http::new();

@@ -5,21 +5,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, ReadyCall, Rejection};
+use buttress_core::{BoxError, Plain, ReadyCall, Spoil};
 use pin_project::pin_project;
-use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-use crate::layer::Shared;
+use crate::{
+    draw::{Body, Fate},
+    pause::Pause,
+    shared::Shared,
+    spoiling::Spoiling,
+};
 
 /// The future of [`Chaos`](crate::Chaos).
 #[pin_project]
-pub struct ResponseFuture<S: Service<Req>, Req> {
+pub struct ResponseFuture<S: Service<Req>, Req, P = Plain> {
     #[pin]
     state: State<S, Req>,
+    protocol: P,
 }
 
 #[pin_project(project = StateProj, project_replace = StateOwned)]
@@ -27,72 +31,88 @@ enum State<S: Service<Req>, Req> {
     Running {
         #[pin]
         call: ReadyCall<S, Req>,
+        // Boxed, as below, so that a call that is not struck does not pay for the room.
+        spoiling: Option<Box<Spoiling>>,
     },
-    // Boxed, so that a call that is not struck does not pay for the room.
-    Late(Box<Late<S, Req>>),
-    Failed(Rejection),
+    Struck(Box<Struck<S, Req>>),
+    Hanging,
+    Failed(BoxError),
     Done,
 }
 
-struct Late<S, Req> {
-    pause: Pause,
-    then: Then<S, Req>,
+/// A call that does not begin at once, or not at all.
+pub(crate) struct Struck<S, Req> {
+    pub(crate) pause: Option<Pause>,
+    pub(crate) then: Then<S, Req>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What follows on the delay.
-enum Then<S, Req> {
-    Call(S, Req),
-    Fail(Arc<Shared>),
+pub(crate) enum Then<S, Req> {
+    Call(S, Req, Body),
+    End(Fate),
 }
 
-impl<S: Service<Req>, Req> ResponseFuture<S, Req> {
-    pub(crate) fn running(call: ReadyCall<S, Req>) -> Self {
-        Self { state: State::Running { call } }
+impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
+    pub(crate) fn running(
+        call: ReadyCall<S, Req>,
+        spoiling: Option<Box<Spoiling>>,
+        protocol: P,
+    ) -> Self {
+        Self { state: State::Running { call, spoiling }, protocol }
     }
 
-    pub(crate) fn failed(rejection: Rejection) -> Self {
-        Self { state: State::Failed(rejection) }
+    pub(crate) fn struck(struck: Struck<S, Req>, protocol: P) -> Self {
+        Self { state: State::Struck(Box::new(struck)), protocol }
     }
 
-    pub(crate) fn running_later(delay: Duration, service: S, request: Req) -> Self {
-        Self::late(delay, Then::Call(service, request))
-    }
-
-    pub(crate) fn failing_later(delay: Duration, shared: Arc<Shared>) -> Self {
-        Self::late(delay, Then::Fail(shared))
-    }
-
-    fn late(delay: Duration, then: Then<S, Req>) -> Self {
-        let pause = Pause::new(delay);
-        Self { state: State::Late(Box::new(Late { pause, then })) }
+    pub(crate) fn failed(error: BoxError, protocol: P) -> Self {
+        Self { state: State::Failed(error), protocol }
     }
 }
 
-impl<S, Req> Future for ResponseFuture<S, Req>
+impl<S, Req, P> Future for ResponseFuture<S, Req, P>
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
+    P: Spoil<Req, S::Response>,
 {
-    type Output = Result<S::Response, BoxError>;
+    type Output = Result<P::Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, protocol) = (this.state, this.protocol);
         loop {
             match state.as_mut().project() {
-                StateProj::Running { call } => return call.poll(cx).map_err(Into::into),
-                StateProj::Late(late) => ready!(late.pause.poll(cx)),
+                StateProj::Running { call, spoiling } => {
+                    let response = ready!(call.poll(cx)).map_err(Into::into)?;
+                    return Poll::Ready(match spoiling.take() {
+                        None => Ok(protocol.spare(response)),
+                        Some(spoiling) => spoiling.spoil::<Req, _, _>(response, protocol),
+                    });
+                }
+                StateProj::Struck(struck) => {
+                    if let Some(pause) = &mut struck.pause {
+                        ready!(pause.poll(cx));
+                    }
+                }
+                StateProj::Hanging => return Poll::Pending,
                 StateProj::Failed(_) | StateProj::Done => {}
             }
             match state.as_mut().project_replace(State::Done) {
-                StateOwned::Late(late) => match late.then {
-                    Then::Call(mut service, request) => {
+                StateOwned::Struck(struck) => match struck.then {
+                    Then::Call(mut service, request, body) => {
                         let call = ReadyCall::start(&mut service, request);
-                        state.set(State::Running { call });
+                        let spoiling = body.spoiling(&struck.shared);
+                        state.set(State::Running { call, spoiling });
                     }
-                    Then::Fail(shared) => return Poll::Ready(Err(shared.fail().into())),
+                    Then::End(fate) => match meet::<Req, _, _>(fate, &struck.shared, protocol) {
+                        Some(result) => return Poll::Ready(result),
+                        None => state.set(State::Hanging),
+                    },
                 },
-                StateOwned::Failed(rejection) => return Poll::Ready(Err(rejection.into())),
-                StateOwned::Running { .. } | StateOwned::Done => {
+                StateOwned::Failed(error) => return Poll::Ready(Err(error)),
+                StateOwned::Running { .. } | StateOwned::Hanging | StateOwned::Done => {
                     panic!("ResponseFuture polled after it completed")
                 }
             }
@@ -100,29 +120,34 @@ where
     }
 }
 
-impl<S: Service<Req>, Req> fmt::Debug for ResponseFuture<S, Req> {
+/// How a call ends that is not made; `None` if it does not.
+fn meet<Req, Res, P: Spoil<Req, Res>>(
+    fate: Fate,
+    shared: &Shared,
+    protocol: &P,
+) -> Option<Result<P::Response, BoxError>> {
+    match fate {
+        Fate::Hang => {
+            shared.tell("hang");
+            None
+        }
+        Fate::Panic => {
+            shared.tell("panic");
+            panic!("chaos `{}`: panic injected on purpose", shared.reporter.name())
+        }
+        Fate::Error => {
+            shared.tell("error");
+            Some(Err(shared.error()))
+        }
+        Fate::Status(status) => {
+            shared.tell("status");
+            Some(protocol.failure(status).ok_or_else(|| shared.error()))
+        }
+    }
+}
+
+impl<S: Service<Req>, Req, P> fmt::Debug for ResponseFuture<S, Req, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-/// An injected delay.
-struct Pause {
-    // None: without end, and without a timer.
-    until: Option<Deadline>,
-    // Made by the first poll, which is certain to be under a runtime.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Pause {
-    fn new(delay: Duration) -> Self {
-        let until = (delay != Duration::MAX).then(|| Deadline::after(delay));
-        Self { until, timer: None }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(until) = self.until else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.instant())));
-        timer.as_mut().poll(cx)
     }
 }

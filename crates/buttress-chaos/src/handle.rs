@@ -1,14 +1,10 @@
 //! What an operator holds.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
-use crate::{Faults, layer::Shared};
+use buttress_core::ConfigError;
+
+use crate::{Faults, Timeline, shared::Shared};
 
 /// Switches the faults of a layer while it runs; made by
 /// [`ChaosLayer::handle`](crate::ChaosLayer::handle).
@@ -25,65 +21,63 @@ impl ChaosHandle {
         Self { shared }
     }
 
-    /// Puts these faults in force, in place of the former; not in a layer that is
+    /// Puts these faults in force, in place of whatever was; not in a layer that is
     /// [disabled](crate::ChaosLayer::disabled).
-    pub fn set(&self, faults: Faults) {
-        self.shared.switch.set(faults);
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if they [panic](Faults::panics), and the layer does not allow it. Then all stays
+    /// as it was.
+    pub fn set(&self, faults: Faults) -> Result<(), ConfigError> {
+        faults.check(self.shared.panics_allowed)?;
+        self.shared.switch.set(&faults);
+        Ok(())
     }
 
-    /// Ends all faults.
+    /// Plays this timeline from now on, in place of whatever was in force.
+    ///
+    /// The steps count whose target is the [name](crate::ChaosLayerBuilder::name) of the layer, and those
+    /// without one. Where several are in force at a time, each kind of fault is that of the step which
+    /// began last. Time is tokio's: under a paused clock the timeline stands still as well.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use buttress_chaos::{ChaosLayer, Faults, Step, Timeline};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), buttress_core::ConfigError> {
+    /// const SECOND: Duration = Duration::from_secs(1);
+    /// let outage = Step::new(5 * SECOND, Faults::none().errors(1.0)?).lasting(3 * SECOND)?;
+    /// let layer = ChaosLayer::builder().build()?;
+    /// layer.handle().play(Timeline::new().step(outage))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set), for any step.
+    pub fn play(&self, timeline: Timeline<Faults>) -> Result<(), ConfigError> {
+        for step in timeline.steps() {
+            step.fault().check(self.shared.panics_allowed)?;
+        }
+        self.shared.switch.play(timeline);
+        Ok(())
+    }
+
+    /// Ends all faults, and a timeline.
     pub fn clear(&self) {
-        self.set(Faults::none());
+        self.shared.switch.set(&Faults::none());
     }
 
-    /// The faults that are in force.
+    /// The faults that are in force now.
     pub fn faults(&self) -> Faults {
-        self.shared.switch.get()
+        self.shared.faults()
     }
 }
 
 impl fmt::Debug for ChaosHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ChaosHandle").field(&self.faults()).finish()
-    }
-}
-
-/// The faults in force, cheap to ask for while there are none.
-pub(crate) struct Switch {
-    on: AtomicBool,
-    faults: Mutex<Faults>,
-    /// Whether it is not to be switched.
-    stays_off: bool,
-}
-
-impl Switch {
-    pub(crate) fn new(faults: Faults) -> Self {
-        let on = AtomicBool::new(!faults.is_none());
-        Self { on, faults: Mutex::new(faults), stays_off: false }
-    }
-
-    /// No faults, ever.
-    pub(crate) fn off() -> Self {
-        Self { stays_off: true, ..Self::new(Faults::none()) }
-    }
-
-    fn set(&self, faults: Faults) {
-        if self.stays_off {
-            return;
-        }
-        let mut current = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = faults;
-        // Under the lock, so that of two changes the later one sets both. Relaxed: who sees it
-        // takes the lock before it reads the faults.
-        self.on.store(!faults.is_none(), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Faults {
-        *self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The faults in force, or `None` if there are none.
-    pub(crate) fn in_force(&self) -> Option<Faults> {
-        self.on.load(Ordering::Relaxed).then(|| self.get())
     }
 }

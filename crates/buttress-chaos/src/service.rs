@@ -6,21 +6,38 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, ReadyCall};
+use buttress_core::{BoxError, ConfigError, Plain, ReadyCall, Spoil};
 use tower_service::Service;
 
-use crate::{ResponseFuture, faults::Injection, layer::Shared};
+use crate::{
+    All, Control, ResponseFuture, Selection, Uncontrolled,
+    draw::Injection,
+    future::{Struck, Then},
+    pause::Pause,
+    readiness::Readiness,
+    shared::Shared,
+};
 
 /// A service whose calls are struck by faults; made by [`ChaosLayer`](crate::ChaosLayer).
 #[derive(Clone)]
-pub struct Chaos<S> {
+pub struct Chaos<S, P = Plain, Q = All, C = Uncontrolled> {
     inner: S,
     shared: Arc<Shared>,
+    protocol: P,
+    selection: Q,
+    control: C,
+    readiness: Readiness,
 }
 
-impl<S> Chaos<S> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+impl<S, P, Q, C> Chaos<S, P, Q, C> {
+    pub(crate) fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        protocol: P,
+        selection: Q,
+        control: C,
+    ) -> Self {
+        Self { inner, shared, protocol, selection, control, readiness: Readiness::default() }
     }
 
     /// The inner service.
@@ -37,40 +54,86 @@ impl<S> Chaos<S> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// What strikes this request, if anything may.
+    fn injection<Req, Res>(&self, request: &mut Req) -> Result<Option<Injection>, ConfigError>
+    where
+        P: Spoil<Req, Res>,
+        Q: Selection<Req>,
+        C: Control<Req>,
+    {
+        let shared = &self.shared;
+        if shared.switch.stays_off() {
+            return Ok(None);
+        }
+        if let Some(own) = self.control.faults(request, &self.protocol)? {
+            own.check(shared.panics_allowed)?;
+            return Ok(Some(Shared::strike(&own)));
+        }
+        if !shared.switch.is_on() {
+            return Ok(None);
+        }
+        let faults = shared.in_force().filter(|_| self.selection.selects(request));
+        Ok(faults.map(|faults| shared.draw(&faults)))
+    }
 }
 
-impl<S, Req> Service<Req> for Chaos<S>
+impl<S, P: Clone, Q, C> Chaos<S, P, Q, C> {
+    /// The call of a request that may be struck.
+    #[cold]
+    fn strike<Req>(&mut self, request: Req, injection: &Injection) -> ResponseFuture<S, Req, P>
+    where
+        S: Service<Req> + Clone,
+    {
+        let (shared, protocol) = (&self.shared, self.protocol.clone());
+        let pause = injection.delay.map(|delay| {
+            shared.tell("latency");
+            Pause::new(delay)
+        });
+        let then = match (injection.fate(), &pause) {
+            (None, None) => {
+                let call = ReadyCall::start(&mut self.inner, request);
+                return ResponseFuture::running(call, injection.body.spoiling(shared), protocol);
+            }
+            (None, Some(_)) => Then::Call(self.inner.clone(), request, injection.body),
+            (Some(fate), _) => Then::End(fate),
+        };
+        ResponseFuture::struck(Struck { pause, then, shared: Arc::clone(shared) }, protocol)
+    }
+}
+
+impl<S, Req, P, Q, C> Service<Req> for Chaos<S, P, Q, C>
 where
     S: Service<Req> + Clone,
     S::Error: Into<BoxError>,
+    P: Spoil<Req, S::Response> + Clone,
+    Q: Selection<Req>,
+    C: Control<Req>,
 {
-    type Response = S::Response;
+    type Response = P::Response;
     type Error = BoxError;
-    type Future = ResponseFuture<S, Req>;
+    type Future = ResponseFuture<S, Req, P>;
 
-    /// Always ready: the inner service's readiness is claimed inside the call, after its faults.
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
+    /// Always ready, unless faults of [readiness](crate::Faults::unready) are in force: the inner
+    /// service's readiness is claimed inside the call, after its faults.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.readiness.poll(&self.shared, cx)
     }
 
-    fn call(&mut self, request: Req) -> Self::Future {
-        match self.shared.draw() {
-            Injection { delay: None, error: false } => {
-                ResponseFuture::running(ReadyCall::start(&mut self.inner, request))
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        self.readiness.called();
+        match self.injection(&mut request) {
+            Ok(None) => {
+                let call = ReadyCall::start(&mut self.inner, request);
+                ResponseFuture::running(call, None, self.protocol.clone())
             }
-            Injection { delay: None, error: true } => ResponseFuture::failed(self.shared.fail()),
-            Injection { delay: Some(delay), error } => {
-                self.shared.delayed();
-                if error {
-                    return ResponseFuture::failing_later(delay, Arc::clone(&self.shared));
-                }
-                ResponseFuture::running_later(delay, self.inner.clone(), request)
-            }
+            Ok(Some(injection)) => self.strike(request, &injection),
+            Err(unread) => ResponseFuture::failed(unread.into(), self.protocol.clone()),
         }
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Chaos<S> {
+impl<S: fmt::Debug, P, Q, C> fmt::Debug for Chaos<S, P, Q, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chaos")
             .field("inner", &self.inner)

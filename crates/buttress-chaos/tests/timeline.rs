@@ -133,8 +133,8 @@ proptest! {
             }
             Err(error) => prop_assert_eq!(error.setting(), "factor"),
         }
-        let makes_sense = factor.is_finite() && factor > 0.0;
-        if !makes_sense && !timeline.is_empty() {
+        let is_factor = factor.is_finite() && factor > 0.0;
+        if !is_factor && !timeline.is_empty() {
             timeline.scaled(factor).unwrap_err();
         }
     }

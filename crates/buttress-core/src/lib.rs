@@ -15,6 +15,7 @@
 //! | [`Repeat`], [`Attempt`] | may this request be sent twice, the copy to send, and which one it is |
 //! | [`Discard`] | how a response is got rid of that another attempt is to replace |
 //! | [`Substitute`], [`Remembers`] | how an answer of a fallback stands in for the original, marked as degraded |
+//! | [`Spoil`], [`Damage`] | how a response is damaged on purpose, to test what stands around |
 //! | [`Recording`], [`Key`] | the copy of a good response on its way into a store, and what it is found by |
 //! | [`Plain`] | the protocol of ordinary values: over when returned, an `Err` is a failure |
 //! | [`Encoded`] | the same for values that can be stored |
@@ -51,6 +52,7 @@ mod recording;
 mod rejection;
 mod repeat;
 mod reporter;
+mod spoil;
 mod substitute;
 
 pub use allowance::Allowance;
@@ -76,6 +78,7 @@ pub use recording::{Recorded, Recording, Room};
 pub use rejection::{Phase, Rejection, RejectionKind};
 pub use repeat::{Attempt, Obstacle, Repeat, Repeatability, Repeated};
 pub use reporter::Reporter;
+pub use spoil::{Break, Damage, Pace, Spoil, Stall};
 pub use substitute::{Held, Remembers, Substitute};
 
 /// The error type of every Buttress layer.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Attempt, BoxError, Classify, Degraded, Discard, End, Follow, Follower, Held, Judgement,
-    Obstacle, Outcome, Recording, Remembers, Repeat, Repeatability, Repeated, Substitute,
+    Attempt, BoxError, Classify, Damage, Degraded, Discard, End, Follow, Follower, Held, Judgement,
+    Obstacle, Outcome, Recording, Remembers, Repeat, Repeatability, Repeated, Spoil, Substitute,
 };
 
 /// Everything that layers ask of a protocol: judging, following, repeating and discarding.
@@ -162,3 +162,23 @@ impl<Res, Alt, P: Substitute<Res, Alt>, C> Substitute<Res, Alt> for Classified<P
 }
 
 impl<P: Remembers, C> Remembers for Classified<P, C> {}
+
+impl<Req, Res, P: Spoil<Req, Res>, C> Spoil<Req, Res> for Classified<P, C> {
+    type Response = P::Response;
+
+    fn spare(&self, response: Res) -> Self::Response {
+        self.protocol.spare(response)
+    }
+
+    fn spoil(&self, response: Res, damage: Damage) -> Option<Self::Response> {
+        self.protocol.spoil(response, damage)
+    }
+
+    fn failure(&self, status: u16) -> Option<Self::Response> {
+        self.protocol.failure(status)
+    }
+
+    fn take_header(&self, request: &mut Req, name: &str) -> Option<String> {
+        self.protocol.take_header(request, name)
+    }
+}

@@ -44,6 +44,9 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// That is gRPC's "HTTP to gRPC Status Code Mapping". A `grpc-status` in the head is believed before
 /// it, whatever the status of HTTP is.
 ///
+/// A chaos layer damages under it what it damages under [`Http`], and answers with a code, from 0 to 16, in
+/// a response that is its head alone.
+///
 /// ```
 /// use buttress_core::Judgement;
 /// use buttress_http::Grpc;

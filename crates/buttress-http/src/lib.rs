@@ -10,7 +10,8 @@
 //! - a degraded answer is marked, in the response's extensions and by the header
 //!   [`DEGRADED_HEADER`]; one that was remembered also by `Age` and `Cache-Status`;
 //! - a good response is copied while it passes to its caller, and the copy is stored once all of it has
-//!   come; [`Http`] says which are stored, and what of them.
+//!   come; [`Http`] says which are stored, and what of them;
+//! - a chaos layer answers with statuses, damages bodies, see [`Spoiled`], and listens to headers.
 //!
 //! [`RespondLayer`] stands outermost on a server and turns errors into responses, so that axum
 //! and hyper take the stack as it is; under gRPC, into a status, see [`respond`].
@@ -77,6 +78,7 @@ mod request_head;
 pub mod respond;
 mod response_key;
 pub mod send_deadline;
+mod spoil;
 mod substitute;
 pub mod transfer_timeout;
 mod unsent;
@@ -95,6 +97,7 @@ pub use request_head::RequestHead;
 pub use respond::{Respond, RespondLayer};
 pub use response_key::ResponseKey;
 pub use send_deadline::{SendDeadline, SendDeadlineLayer};
+pub use spoil::Spoiled;
 pub use substitute::{DEGRADED_HEADER, Substituted};
 pub use transfer_timeout::{TransferTimeout, TransferTimeoutLayer, Watched};
 

@@ -130,6 +130,11 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// the layer. Who wants them heeded judges such answers as neutral, or has no key for them.
 ///
 /// How long the bytes are kept, and how old they may be when they are served, is for the fallback.
+///
+/// # What is damaged on purpose
+///
+/// Under a chaos layer, bodies and their trailers, see [`Spoiled`](crate::Spoiled); or else the answer is a
+/// status from 200 to 599 and nothing else. A `grpc-status` in the head is replaced there.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Http {

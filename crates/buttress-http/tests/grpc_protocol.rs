@@ -93,6 +93,13 @@ fn codes_are_judged_as_told() {
 }
 
 #[test]
+fn a_stream_is_timed_to_its_head_where_that_is_told() {
+    let to_head = |grpc: Grpc| grpc.timed_to_head(&Response::new(Full::<Bytes>::default()));
+    assert!(to_head(Grpc::new().slow_by_head()));
+    assert!(!to_head(Grpc::new()));
+}
+
+#[test]
 fn methods_are_repeated_as_told() {
     let grpc = Grpc::new().repeatable(|path| path.starts_with("/shop.Catalogue/Get"));
     let when = |request: &Request<Full<Bytes>>| grpc.repeat(request).unwrap().when;

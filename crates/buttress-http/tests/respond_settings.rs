@@ -1,6 +1,11 @@
 //! What a caller is told is for whoever builds the layer to choose, and for the caller in which form.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use buttress_core::{BoxError, Rejection, RejectionKind, Trip};
 use buttress_http::RespondLayer;
@@ -10,6 +15,7 @@ use http::{
     HeaderMap, Request, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY},
 };
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
 
@@ -170,6 +176,33 @@ async fn trailers_in_place_of_an_error_are_as_told() {
         (&"15".parse().unwrap(), &"reset".parse().unwrap())
     );
     assert_eq!(trailers.len(), 2);
+}
+
+/// Nor where a layer has said when.
+#[tokio::test]
+async fn trailers_do_not_say_when_to_come_back() {
+    /// Begins, and then finds the circuit open.
+    struct Begins(bool);
+    impl http_body::Body for Begins {
+        type Data = Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            let begins = !std::mem::replace(&mut self.0, true);
+            let frame = if begins { Ok(Frame::data("message".into())) } else { Err(open()) };
+            Poll::Ready(Some(frame))
+        }
+    }
+    let (probe, _handle) = Probe::new(|_: Sent| {
+        let response = Response::builder().header(CONTENT_TYPE, "application/grpc");
+        Reply::Now(Ok(response.body(Begins(false)).unwrap()))
+    });
+    let response = RespondLayer::new().layer(probe).oneshot(grpc()).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    let trailers = body.trailers().unwrap();
+    assert_eq!((&trailers["grpc-status"], trailers.len()), (&"14".parse().unwrap(), 2));
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Tower layers that keep a service useful while parts of the system around it fail.
 //!
 //! Each layer is a crate of its own; this one re-exports them, a feature each, so that one line
-//! in `Cargo.toml` brings what you stack. `full` is all of them but `redis`, `chaos` and
-//! `proxy`.
+//! in `Cargo.toml` brings what you stack. `full` is all of them but `redis`, `chaos` and what is for that.
 //!
 //! | feature | layer | module |
 //! |---|---|---|
@@ -18,6 +17,8 @@
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
 //! | `proxy` | `FaultProxy`: the faults of a network, between real sockets | `chaos::proxy` |
+//! | `serde` | faults and scripts of them are read through serde | `chaos` |
+//! | `toml` | scripts of faults are read from TOML | `chaos` |
 //!
 //! # The recommended stack
 //!

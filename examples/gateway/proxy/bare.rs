@@ -7,6 +7,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tower::{Service, ServiceExt, service_fn};
 
 use super::{
+    Settings,
     fields::Peer,
     pass::{self, Answer},
     route::{Route, Routes, Speaks},
@@ -16,8 +17,8 @@ use super::{
 type Plain = Client<HttpConnector, Incoming>;
 
 /// One client for each protocol, and so one pool.
-pub(super) fn routes(routes: Vec<Route>) -> Arc<Routes<Plain>> {
-    let client = |speaks| Client::new(speaks, upstream::connector());
+pub(super) fn routes(routes: Vec<Route>, settings: &Settings) -> Arc<Routes<Plain>> {
+    let client = |speaks| Client::new(speaks, settings, upstream::connector());
     let (h1, h2): (Plain, Plain) = (client(Speaks::H1), client(Speaks::H2));
     Arc::new(Routes::new(routes.into_iter().map(|route| match route.upstream.speaks {
         Speaks::H1 => (route, h1.clone()),

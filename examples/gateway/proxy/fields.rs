@@ -218,6 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn who_came_is_told_as_each_field_has_it() {
+        let peer = |address: &str| {
+            let peer = Peer::new(address.parse().unwrap());
+            [peer.x_forwarded_for, peer.forwarded].map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(peer("10.0.0.9:1"), ["10.0.0.9", "for=10.0.0.9;proto=http"]);
+        // RFC 7239, section 6.
+        assert_eq!(peer("[2001:db8::1]:1"), ["2001:db8::1", "for=\"[2001:db8::1]\";proto=http"]);
+        // As one is seen by a listener for both kinds, who is one of IPv4 all the same.
+        assert_eq!(peer("[::ffff:10.0.0.9]:1"), ["10.0.0.9", "for=10.0.0.9;proto=http"]);
+    }
+
+    #[test]
     fn the_target_goes_before_the_host() {
         let request = Request::get("http://shop.example:8/a").header("host", "evil.example");
         let head = passed_on(request, "http://inside:81");
@@ -290,6 +303,28 @@ mod tests {
         assert_eq!(left(request("OPTIONS", "many")), b"many");
         assert_eq!(left(request("GET", "3")), b"3", "of which it says nothing");
         assert_eq!(refused(request("GET", "0")), None);
+    }
+
+    #[test]
+    fn an_upgrade_does_not_go_with_its_request() {
+        let request = Request::get("/").extension(hyper::upgrade::on(Request::new(())));
+        let head = passed_on(request, "http://inside");
+        assert!(head.extensions.get::<OnUpgrade>().is_none());
+    }
+
+    #[test]
+    fn a_response_says_over_what_it_came() {
+        for (version, via) in [
+            (Version::HTTP_10, &b"1.0 buttress-gateway"[..]),
+            (Version::HTTP_11, b"1.1 buttress-gateway"),
+            (Version::HTTP_2, b"2 buttress-gateway"),
+        ] {
+            let came = Response::builder().version(version).header("via", "1.0 inner").body(());
+            let (head, ()) = response(came.unwrap()).unwrap();
+            let said: Vec<_> =
+                head.headers.get_all(VIA).iter().map(HeaderValue::as_bytes).collect();
+            assert_eq!(said, [b"1.0 inner", via], "{version:?}");
+        }
     }
 
     #[test]

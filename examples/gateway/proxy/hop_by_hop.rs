@@ -89,6 +89,8 @@ mod tests {
             ("upgrade", b"websocket"),
             ("proxy-authenticate", b"Basic"),
             ("proxy-authorization", b"Basic AAAA"),
+            ("proxy-authentication-info", b"nextnonce=\"a\""),
+            ("http2-settings", b"AAMAAABkAAQAAP__"),
             ("x-one", b"1"),
             ("x-two", b"1"),
             ("x-two", b"2"),

@@ -40,7 +40,7 @@ impl Host {
         let attempt = TimeoutLayer::builder().response(settings.attempt).read(settings.read);
         let connect = ConnectTimeoutLayer::new(settings.connect)?.name(name);
         let connector = ServiceBuilder::new().layer(connect).service(upstream::connector());
-        let client = |speaks| Client::new(speaks, connector.clone());
+        let client = |speaks| Client::new(speaks, settings, connector.clone());
         Ok(Self {
             breaker: BreakerLayer::builder()
                 .consecutive_failures(5)

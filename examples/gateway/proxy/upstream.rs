@@ -20,11 +20,7 @@ use hyper_util::{
 };
 use tower::Service;
 
-use super::route::Speaks;
-
-/// Shorter than servers usually keep a connection, so that they seldom close one as it is used: 60 s in
-/// Apache's and 75 s in nginx's defaults.
-const UNUSED: Duration = Duration::from_secs(50);
+use super::{Settings, route::Speaks};
 
 /// How long an upstream of HTTP/2 may be silent during a call before it is asked whether it is there, and
 /// how long it then may be silent still: all calls share its connection, and would go on to share one that
@@ -49,12 +45,12 @@ where
 {
     /// Its own repetition stays on: of a request that never left, for the pooled connection that it was
     /// meant for turned out to be closed, which a retry does not hear of.
-    pub(super) fn new(speaks: Speaks, connector: C) -> Self {
+    pub(super) fn new(speaks: Speaks, settings: &Settings, connector: C) -> Self {
         let mut builder: Builder =
             hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(UNUSED)
+            .pool_idle_timeout(settings.unused)
             .timer(TokioTimer::new())
             .http2_only(speaks == Speaks::H2)
             .http2_keep_alive_interval(SILENT)

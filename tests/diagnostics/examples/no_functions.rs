@@ -5,6 +5,8 @@
 // says: does not say on what terms a request of type `u32` is repeated
 // says: keeps no view of a request of type `u32`
 // says: the builder's `.keep(…)` takes a closure from `&u32` to an owned value
+// says: does not say which requests of type `u32` are struck
+// says: `.only(…)` takes a closure from `&u32` to a `bool`
 // says: is no limit of a bulkhead
 // says: can not be told what happens
 
@@ -36,6 +38,8 @@ fn main() {
     let fallback = FallbackLayer::builder().keep::<String, _>(OfText);
     let fallback = fallback.value("seven", |_: &(), _: &Failure<'_>| 7).build().unwrap();
     check_service::<u32>(&ServiceBuilder::new().layer(fallback).service(serve));
+    let chaos = ChaosLayer::builder().only("/payment").build().unwrap();
+    check_service::<u32>(&ServiceBuilder::new().layer(chaos).service(serve));
     let _limited = BulkheadLayer::builder().limit("ten");
     let _observed = BreakerLayer::builder().observer("log");
 }

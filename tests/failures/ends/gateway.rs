@@ -63,6 +63,7 @@ impl Gateway {
             request: Duration::from_secs(20),
             max_connections: 1000,
             connect: long,
+            unused: long,
             attempt: failure.limit(),
             read: failure.limit(),
             overall: failure.limit(),
