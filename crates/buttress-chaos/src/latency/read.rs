@@ -13,7 +13,7 @@ pub(crate) trait Delay {
 }
 
 /// A time, as `"1m 30s"`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Time(pub(crate) Duration);
 
 impl Time {

@@ -190,7 +190,8 @@ impl Toxic {
     ///
     /// The time begins when the toxic comes upon the connection, and anew when it is changed. If the
     /// toxic is removed after it has swallowed something, the connection closes as well: what follows
-    /// would be taken for what was swallowed.
+    /// would be taken for what was swallowed. What had passed before it is still written first, to a reader
+    /// who takes it.
     ///
     /// # Errors
     ///

@@ -28,8 +28,12 @@ async fn an_end_one_way_leaves_the_other() {
 #[tokio::test]
 async fn what_an_upstream_sent_that_closed_comes_whatever_the_client_sends_on() {
     let late = Toxic::latency(100 * MILLISECOND, Duration::ZERO).unwrap();
-    for toxics in [vec![], vec![late], vec![late, Toxic::bandwidth(200_000).unwrap()]] {
-        let net = Net::new().await;
+    let slow = Toxic::bandwidth(200_000).unwrap();
+    let (large, small) = (1_000_000, 5_000);
+    for (buffer, toxics) in
+        [(large, vec![]), (large, vec![late]), (large, vec![late, slow]), (small, vec![slow])]
+    {
+        let net = Net::with(|builder| builder.buffer(buffer)).await;
         for (name, toxic) in toxics.into_iter().enumerate() {
             net.handle().add(&name.to_string(), toxic).unwrap();
         }

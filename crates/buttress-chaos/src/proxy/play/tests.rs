@@ -2,7 +2,7 @@
 
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::*;
@@ -20,6 +20,11 @@ fn handle() -> (ProxyHandle, UnboundedReceiver<Command>) {
     let (commands, told) = mpsc::unbounded_channel();
     let address = ([127, 0, 0, 1], 9).into();
     (ProxyHandle::new(address, "pricing".into(), Arc::new(Toxics::new()), commands), told)
+}
+
+/// What the proxy is told next; `None` if that is nothing.
+async fn next(told: &mut UnboundedReceiver<Command>) -> Option<Command> {
+    timeout(100 * SECOND, told.recv()).await.ok().flatten()
 }
 
 fn late(seconds: u32) -> WireFault {
@@ -82,8 +87,10 @@ async fn dropping_it_ends_its_faults_and_no_others() {
     let again = handle.play(&timeline);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(in_force(&handle), [late(1), late(2), late(2)]);
-    assert!(matches!(told.recv().await, Some(Command::Refuse(By::Step, _))));
-    assert!(matches!(told.recv().await, Some(Command::Refuse(By::Step, _))));
+    let names: Vec<_> = handle.list().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["timeline 0", "timeline 0 (2)", "timeline 0 (3)"]);
+    assert!(matches!(next(&mut told).await, Some(Command::Refuse(By::Step, _))));
+    assert!(matches!(next(&mut told).await, Some(Command::Refuse(By::Step, _))));
 
     drop(playing);
     assert_eq!(in_force(&handle), [late(1), late(2)]);
@@ -117,10 +124,10 @@ async fn a_refusal_is_told_when_it_begins_and_when_it_ends() {
     let mut playing = handle.play(&timeline);
     let start = Instant::now();
     let proxy = async move {
-        let Some(Command::Refuse(By::Step, done)) = told.recv().await else { panic!() };
+        let Some(Command::Refuse(By::Step, done)) = next(&mut told).await else { panic!() };
         assert_eq!(start.elapsed().as_secs(), 1);
         done.send(Ok(())).unwrap();
-        let Some(Command::Enable(By::Step, done)) = told.recv().await else { panic!() };
+        let Some(Command::Enable(By::Step, done)) = next(&mut told).await else { panic!() };
         assert_eq!(start.elapsed().as_secs(), 3);
         done.send(Err(io::ErrorKind::AddrInUse.into())).unwrap();
         told
@@ -137,9 +144,9 @@ async fn a_machine_that_is_late_leaves_nothing_out() {
     let playing = handle.play(&Timeline::from_iter([step(1, 1, WireFault::Refuse)]));
     tokio::task::yield_now().await;
     tokio::time::advance(10 * SECOND).await;
-    let Some(Command::Refuse(By::Step, done)) = told.recv().await else { panic!() };
+    let Some(Command::Refuse(By::Step, done)) = next(&mut told).await else { panic!() };
     done.send(Ok(())).unwrap();
-    assert!(matches!(told.recv().await, Some(Command::Enable(By::Step, _))));
+    assert!(matches!(next(&mut told).await, Some(Command::Enable(By::Step, _))));
     drop(playing);
 }
 

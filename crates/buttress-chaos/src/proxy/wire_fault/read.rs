@@ -1,15 +1,13 @@
 //! A fault of the wire from a file.
 
-use std::{fmt, time::Duration};
-
 use buttress_core::ConfigError;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::Error};
 
 use super::WireFault;
-use crate::proxy::{Direction, Toxic};
+use crate::{
+    latency::read::Time,
+    proxy::{Direction, Toxic},
+};
 
 impl<'de> Deserialize<'de> for WireFault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -104,30 +102,4 @@ settings!(SlowClose { delay: Time, } => |it| Toxic::slow_close(it.delay.0));
 /// The share where none is said.
 fn all() -> f64 {
     1.0
-}
-
-/// A time, as `"1m 30s"`.
-#[derive(Default)]
-struct Time(Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TimeVisitor)
-    }
-}
-
-struct TimeVisitor;
-
-impl Visitor<'_> for TimeVisitor {
-    type Value = Time;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a time, as \"5s\" or \"200ms\"")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-        let time = humantime::parse_duration(text);
-        time.map(Time)
-            .map_err(|error| E::custom(format!("expected a time, as \"5s\" or \"200ms\": {error}")))
-    }
 }

@@ -37,7 +37,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Whatever toxics come, change and go while bytes are in them, and however small the buffer.
     #[test]
