@@ -147,6 +147,7 @@ pub mod proxy;
 mod readiness;
 mod selection;
 mod service;
+mod share;
 mod shared;
 mod spoiling;
 mod switch;

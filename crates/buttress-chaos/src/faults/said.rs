@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use buttress_core::{Pace, Stall};
 
 use super::{Faults, Rated};
+use crate::share::Share;
 
 /// In the words of a timeline's file: `latency 300ms on 20 %, errors on 5 %`; or `none`.
 impl fmt::Display for Faults {
@@ -32,12 +33,7 @@ impl fmt::Display for Faults {
 
 fn say<T>(name: &str, fault: Option<Rated<T>>, what: impl Fn(T) -> String) -> Option<String> {
     let Rated { rate, what: fault } = fault?;
-    let mut said = format!("{name}{}", what(fault));
-    if rate < 1.0 {
-        // Two digits behind the point at most, and none that says nothing.
-        said += &format!(" on {} %", (rate * 10_000.0).round() / 100.0);
-    }
-    Some(said)
+    Some(format!("{name}{}{}", what(fault), Share(rate)))
 }
 
 fn pace(pace: Pace) -> String {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Direction, Toxic, ToxicKind};
-use crate::proxy::WireFault;
+use crate::{proxy::WireFault, share::Share};
 
 /// In the words of a timeline's file, in units: `latency 300ms ± 50ms`, `bandwidth 1024 bytes/s`. Then, where
 /// it is not the default, the direction and the share of the connections: `blackhole upstream on 50 %`.
@@ -13,11 +13,7 @@ impl fmt::Display for Toxic {
         if self.direction() != Direction::default() {
             write!(f, " {}", self.direction())?;
         }
-        if self.share() < 1.0 {
-            // Two digits at most, and none that says nothing.
-            write!(f, " on {} %", (self.share() * 10_000.0).round() / 100.0)?;
-        }
-        Ok(())
+        Share(self.share()).fmt(f)
     }
 }
 
