@@ -162,6 +162,10 @@ impl<'a> Way<'a> {
     }
 
     fn has_read(&mut self, read: io::Result<usize>) {
+        // What was sent after a toxic was added is struck by it, whichever of the two is heard of first.
+        if self.toxics.has_changed().unwrap_or(false) {
+            self.set_toxics();
+        }
         let now = Instant::now();
         match read {
             Ok(0) => self.pipe.end(now),
