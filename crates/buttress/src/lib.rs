@@ -16,6 +16,8 @@
 //! | `client` | `Http` knows which errors of hyper-util's client prove that nothing was sent | |
 //! | `keyed` | circuits and retry budgets by host, route or tenant | |
 //! | `chaos` | `ChaosLayer`: faults on purpose, for tests | `chaos` |
+//! | `proxy` | `FaultProxy`: a TCP proxy whose connections fail on demand | `chaos::proxy` |
+//! | `toml` | scripts of faults from TOML | `chaos` |
 //!
 //! # The recommended stack
 //!
@@ -124,6 +126,13 @@ pub mod prelude {
     #[cfg(feature = "timeout")]
     pub use buttress_timeout::{ConnectTimeoutLayer, TimeoutLayer};
 }
+
+#[cfg(all(any(doc, doctest), feature = "full", feature = "proxy"))]
+#[doc = include_str!("testing.md")]
+#[doc = "```ignore"]
+#[doc = include_str!("../tests/partial_failure.rs")]
+#[doc = "```"]
+pub mod testing {}
 
 /// The crate's own page, whose example is compiled where it can be.
 #[cfg(all(doctest, feature = "full"))]
