@@ -149,7 +149,7 @@ impl<'a> Way<'a> {
                     }
                 }
                 read = self.reader.read_buf(&mut read), if room > 0 => {
-                    self.has_read(read);
+                    self.has_read(&read);
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 changed = self.toxics.changed() => match changed {
@@ -161,7 +161,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn has_read(&mut self, read: io::Result<usize>) {
+    fn has_read(&mut self, read: &io::Result<usize>) {
         // What was sent after a toxic was added is struck by it, whichever of the two is heard of first.
         if self.toxics.has_changed().unwrap_or(false) {
             self.set_toxics();
