@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -27,10 +26,7 @@ use tokio::{
 };
 use tower::{ServiceBuilder, ServiceExt};
 
-use crate::{client, get, is_refusal};
-
-/// What all of this may take on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{PATIENCE, client, get, is_refusal};
 
 /// Answers each request with two frames, until it is dropped.
 struct Server {

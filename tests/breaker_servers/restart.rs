@@ -12,10 +12,10 @@ use http::{Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::{client, get, is_refusal, upstream::Upstream};
+use crate::{PATIENCE, client, get, is_refusal, upstream::Upstream};
 
 const OPEN_FOR: Duration = Duration::from_millis(300);
 const THRESHOLD: u32 = 5;
@@ -54,7 +54,7 @@ impl Caller {
         let start = Instant::now();
         let call = breaker.call(get(&self.uri));
         let admitted = Instant::now();
-        let answer = call.await;
+        let answer = timeout(PATIENCE, call).await.expect("it ends");
         let end = Instant::now();
         let refused = answer.as_ref().is_err_and(|error| is_refusal(error.as_ref()));
         // No call here is made while a probe is out, unless it says so.
@@ -83,7 +83,8 @@ impl Caller {
 }
 
 async fn number(response: Answer) -> u32 {
-    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let body = timeout(PATIENCE, response.into_body().collect()).await.expect("it ends");
+    let text = body.unwrap().to_bytes();
     std::str::from_utf8(&text).unwrap().parse().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! A server that fails in one way, or is well, behind a network that does.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
 
 use buttress::{
     chaos::proxy::{FaultProxy, ProxyHandle, Toxic},
@@ -55,7 +55,10 @@ impl Upstream {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let seen = seen.clone();
-                let service = service_fn(move |request| answer(failure, request, seen.clone()));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let response = answer(failure, request.headers(), seen.clone());
+                    ready(Ok::<_, Infallible>(response))
+                });
                 connections.spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
                     // That the connection breaks is the point.
@@ -81,12 +84,12 @@ impl Upstream {
     }
 }
 
-async fn answer(
+fn answer(
     failure: Failure,
-    request: Request<Incoming>,
+    asked: &HeaderMap,
     mut head_seen: watch::Receiver<bool>,
-) -> Result<Response<StreamBody<Frames>>, BoxError> {
-    let content_type = request.headers().get("content-type").cloned();
+) -> Response<StreamBody<Frames>> {
+    let content_type = asked.get("content-type").cloned();
     let grpc = content_type.is_some();
     let mut response = Response::new(StreamBody::new(stream::empty().boxed()));
     if let Some(content_type) = content_type {
@@ -99,7 +102,8 @@ async fn answer(
                 let _ = head_seen.wait_for(|seen| *seen).await;
                 if failure == Failure::GivenUpBody { Err("given up".into()) } else { frame(REST) }
             });
-            stream::iter([frame(PART)]).chain(rest).boxed()
+            let end = stream::iter(grpc.then(|| Ok(Frame::trailers(status("0")))));
+            stream::iter([frame(PART)]).chain(rest).chain(end).boxed()
         }
         Failure::Unavailable | Failure::UnavailableForAWhile => {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -122,7 +126,7 @@ async fn answer(
         _ => stream::iter([frame(MESSAGE)]).boxed(),
     };
     *response.body_mut() = StreamBody::new(frames);
-    Ok(response)
+    response
 }
 
 fn status(code: &'static str) -> HeaderMap {
