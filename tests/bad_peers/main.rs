@@ -5,7 +5,12 @@ mod peers;
 
 use std::time::Duration;
 
-use buttress::{core::Phase, prelude::*, timeout::ConnectTimeout};
+use buttress::{
+    chaos::proxy::{Direction, Toxic},
+    core::Phase,
+    prelude::*,
+    timeout::ConnectTimeout,
+};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
@@ -14,7 +19,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use lateness::Lateness;
-use peers::{Endless, Peer};
+use peers::{Endless, FullBacklog, Peer};
 use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
@@ -44,7 +49,8 @@ fn get(uri: &Uri) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn one_that_accepts_and_never_answers_passes_the_response_limit() {
-    let (peer, lateness) = (Peer::never_answers().await, Lateness::watch());
+    let (peer, lateness) = (Peer::start().await, Lateness::watch());
+    peer.fails(Toxic::blackhole());
     let limits = TimeoutLayer::builder().response(LIMIT).overall(LONG).protocol(Http::new());
     let service = ServiceBuilder::new().layer(limits.build().unwrap()).service(client());
     let start = Instant::now();
@@ -55,11 +61,12 @@ async fn one_that_accepts_and_never_answers_passes_the_response_limit() {
 
 #[tokio::test]
 async fn one_that_stalls_after_the_head_passes_the_read_limit() {
-    let (peer, lateness) = (Peer::stalls_after_the_head().await, Lateness::watch());
+    let (peer, lateness) = (Peer::start().await, Lateness::watch());
     let limits = TimeoutLayer::builder().read(LIMIT).overall(LONG).protocol(Http::new());
     let service = ServiceBuilder::new().layer(limits.build().unwrap()).service(client());
     let mut body = service.oneshot(get(peer.uri())).await.unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+    peer.fails(Toxic::blackhole());
     let start = Instant::now();
     let error = body.frame().await.unwrap().unwrap_err();
     lateness.assert_in_time(start, LIMIT);
@@ -69,13 +76,15 @@ async fn one_that_stalls_after_the_head_passes_the_read_limit() {
 
 #[tokio::test]
 async fn one_that_drips_for_ever_passes_the_overall_limit() {
-    let (peer, lateness) = (Peer::drips().await, Lateness::watch());
+    let (peer, lateness) = (Peer::start().await, Lateness::watch());
     let overall = Duration::from_millis(2_500);
     let limits = TimeoutLayer::builder().read(LONG).overall(overall).protocol(Http::new());
     let service = ServiceBuilder::new().layer(limits.build().unwrap()).service(client());
     let start = Instant::now();
     let body = service.oneshot(get(peer.uri())).await.unwrap().into_body();
     let mut body = std::pin::pin!(body);
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+    peer.fails(Toxic::bandwidth(1).unwrap());
     let mut drops = 0;
     let error = loop {
         match body.frame().await.unwrap() {
@@ -90,7 +99,8 @@ async fn one_that_drips_for_ever_passes_the_overall_limit() {
 
 #[tokio::test]
 async fn one_that_never_reads_the_request_passes_the_write_limit() {
-    let (peer, lateness) = (Peer::never_reads().await, Lateness::watch());
+    let (peer, lateness) = (Peer::start().await, Lateness::watch());
+    peer.fails(Toxic::blackhole().on(Direction::Upstream));
     let overall = TimeoutLayer::builder().overall(LONG).protocol(Http::new()).build().unwrap();
     let transfer = TransferTimeoutLayer::builder().write(LIMIT).build().unwrap();
     let service = ServiceBuilder::new().layer(overall).layer(transfer).service(client());
@@ -103,7 +113,7 @@ async fn one_that_never_reads_the_request_passes_the_write_limit() {
 
 #[tokio::test]
 async fn one_whose_backlog_is_full_passes_the_connect_limit() {
-    let (peer, lateness) = (Peer::full_backlog().await, Lateness::watch());
+    let (peer, lateness) = (FullBacklog::start().await, Lateness::watch());
     let start = Instant::now();
     let error = client().oneshot(get(peer.uri())).await.unwrap_err();
     lateness.assert_in_time(start, LIMIT);
@@ -115,7 +125,7 @@ async fn one_whose_backlog_is_full_passes_the_connect_limit() {
 
 #[tokio::test]
 async fn reqwest_too_says_that_it_was_the_connection_and_the_time() {
-    let (peer, lateness) = (Peer::full_backlog().await, Lateness::watch());
+    let (peer, lateness) = (FullBacklog::start().await, Lateness::watch());
     let connect = ConnectTimeoutLayer::new(LIMIT).unwrap();
     let client = reqwest::Client::builder().connector_layer(connect).no_proxy().build().unwrap();
     let start = Instant::now();

@@ -2,78 +2,83 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, pending},
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
 
+use axum::{Router, body::Body as AxumBody};
+use buttress::chaos::proxy::{FaultProxy, Toxic};
 use bytes::Bytes;
-use http::Uri;
+use futures_util::{StreamExt, stream};
+use http::{Response, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
-    task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
 };
 
-/// A server that does something wrong, as long as this is held.
+/// What comes at once of an answer, and what of it is held back.
+const HALF: &str = "half";
+const REST: &str = " of it, and the rest of a long answer";
+
+/// A server that is well, behind a network that is not, as long as this is held.
 pub(crate) struct Peer {
     uri: Uri,
-    task: JoinHandle<()>,
+    proxy: FaultProxy,
+    fails: watch::Sender<bool>,
+    _serving: JoinSet<()>,
 }
 
 impl Peer {
+    /// Answers with a part of what it promises, and sends the rest once the network [fails](Self::fails).
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = FaultProxy::builder(listener.local_addr().unwrap()).start().await.unwrap();
+        let uri = format!("http://{}/", proxy.address()).parse().unwrap();
+        let fails = watch::Sender::new(false);
+        let failing = fails.clone();
+        let answer = async move || {
+            let mut failing = failing.subscribe();
+            let rest = stream::once(async move {
+                let _ = failing.wait_for(|fails| *fails).await;
+                REST
+            });
+            let body = stream::iter([HALF]).chain(rest).map(Ok::<_, Infallible>);
+            let response = Response::new(AxumBody::from_stream(body));
+            let length = HALF.len() + REST.len();
+            ([(CONTENT_LENGTH, length.to_string())], response)
+        };
+        let mut serving = JoinSet::new();
+        let router = Router::new().fallback(answer);
+        serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { uri, proxy, fails, _serving: serving }
+    }
+
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Takes the request, and says nothing.
-    pub(crate) async fn never_answers() -> Self {
-        Self::serve(|mut stream| async move {
-            let mut buffer = [0; 1024];
-            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
-        })
-        .await
+    /// The network does this to all that is sent from now on.
+    pub(crate) fn fails(&self, toxic: Toxic) {
+        self.proxy.handle().add("fails", toxic).unwrap();
+        self.fails.send_replace(true);
     }
+}
 
-    /// Promises more than it sends.
-    pub(crate) async fn stalls_after_the_head() -> Self {
-        Self::serve(|mut stream| async move {
-            take_request(&mut stream).await;
-            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
-            stream.write_all(half).await.unwrap();
-            pending::<()>().await;
-        })
-        .await
-    }
+/// A server that has room for no further connection, and takes none, as long as this is held: what
+/// nobody accepts no proxy can play, which would have accepted it first.
+pub(crate) struct FullBacklog {
+    uri: Uri,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
 
-    /// Sends a byte a second.
-    pub(crate) async fn drips() -> Self {
-        Self::serve(|mut stream| async move {
-            take_request(&mut stream).await;
-            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-            stream.write_all(head).await.unwrap();
-            while stream.write_all(b"1\r\nx\r\n").await.is_ok() {
-                sleep(Duration::from_secs(1)).await;
-            }
-        })
-        .await
-    }
-
-    /// Accepts, and leaves what is sent where it is.
-    pub(crate) async fn never_reads() -> Self {
-        Self::serve(|stream| async move {
-            pending::<()>().await;
-            drop(stream);
-        })
-        .await
-    }
-
-    /// Has room for no further connection, and takes none.
-    pub(crate) async fn full_backlog() -> Self {
+impl FullBacklog {
+    pub(crate) async fn start() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
@@ -86,40 +91,12 @@ impl Peer {
             waiting.push(stream.unwrap());
             assert!(waiting.len() < 1_000, "the backlog is never full");
         }
-        let task = tokio::spawn(async move {
-            pending::<()>().await;
-            drop((listener, waiting));
-        });
-        Self { uri: format!("http://{address}/").parse().unwrap(), task }
+        let uri = format!("http://{address}/").parse().unwrap();
+        Self { uri, _listener: listener, _waiting: waiting }
     }
 
-    async fn serve<F, Fut>(connection: F) -> Self
-    where
-        F: Fn(TcpStream) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                connection(stream).await;
-            }
-        });
-        Self { uri: format!("http://{address}/").parse().unwrap(), task }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// An answer before the request is none.
-async fn take_request(stream: &mut TcpStream) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        request.push(stream.read_u8().await.unwrap());
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
     }
 }
 

@@ -1,48 +1,70 @@
-//! A server whose answers begin well and break off.
+//! Answers that begin well and break off.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use buttress::{core::CircuitState, prelude::*};
-use http::{StatusCode, Uri};
+use axum::{Router, body::Body};
+use buttress::{
+    chaos::proxy::{FaultProxy, Toxic},
+    core::CircuitState,
+    prelude::*,
+};
+use futures_util::stream;
+use http::{Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::BodyExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::timeout,
 };
 use tower::{ServiceBuilder, ServiceExt};
 
-use crate::{client, get, is_refusal};
+use crate::{PATIENCE, client, get, is_refusal};
 
-const COUNTED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
-const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n";
-
-/// Answers each request with this, and closes the connection; until it is dropped.
+/// Answers each request with two frames, until it is dropped.
 struct Server {
-    uri: Uri,
+    address: SocketAddr,
     requests: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
 impl Server {
-    async fn start(answer: &'static str) -> Self {
+    async fn start(framing: Framing) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&requests);
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                take_request(&mut stream).await;
-                count.fetch_add(1, Ordering::SeqCst);
-                stream.write_all(answer.as_bytes()).await.unwrap();
+        let answer = async move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let frames = stream::iter(["half", "rest"].map(Ok::<_, Infallible>));
+            let mut response = Response::new(Body::from_stream(frames));
+            if framing == Framing::Counted {
+                response.headers_mut().insert(CONTENT_LENGTH, "halfrest".len().into());
             }
-        });
-        Self { uri, requests, _task: task }
+            response
+        };
+        let mut task = JoinSet::new();
+        let router = Router::new().fallback(answer);
+        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, requests, _task: task }
+    }
+
+    /// How many bytes of its answer end with these.
+    async fn bytes_until(&self, last: &str) -> u64 {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(last.as_bytes()) {
+            answer.push(timeout(PATIENCE, stream.read_u8()).await.expect("it answers").unwrap());
+        }
+        answer.len() as u64
     }
 
     fn requests(&self) -> usize {
@@ -50,45 +72,52 @@ impl Server {
     }
 }
 
-/// What was left unread would make a reset of the close.
-async fn take_request(stream: &mut TcpStream) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        request.push(stream.read_u8().await.unwrap());
-    }
+/// How it is known where a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Counted,
+    Chunked,
 }
 
-async fn ten_open_it(answer: &'static str) {
-    let server = Server::start(answer).await;
+async fn ten_open_it(framing: Framing) {
+    let server = Server::start(framing).await;
+    let half = if framing == Framing::Counted { "half" } else { "half\r\n" };
+    let cut = Toxic::limit_data(server.bytes_until(half).await);
+    let proxy = FaultProxy::builder(server.address).start().await.unwrap();
+    proxy.handle().add("cut", cut).unwrap();
+    let uri = format!("http://{}/", proxy.address()).parse().unwrap();
     let breaker = BreakerLayer::builder().consecutive_failures(10).protocol(Http::new());
     let breaker = breaker.build().unwrap();
     let handle = breaker.handle();
     let service = ServiceBuilder::new().layer(breaker).service(client());
     for call in 1..=10 {
-        let response = service.clone().oneshot(get(&server.uri)).await.unwrap();
+        let response = timeout(PATIENCE, service.clone().oneshot(get(&uri)))
+            .await
+            .expect("an answer")
+            .unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let mut body = response.into_body();
         let half = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(half, "half");
         assert_eq!(handle.state(), CircuitState::Closed, "call {call} has not failed yet");
-        body.frame().await.unwrap().unwrap_err();
+        timeout(PATIENCE, body.frame()).await.expect("it breaks off").unwrap().unwrap_err();
         let opened = handle.state() == CircuitState::Open;
         assert_eq!(opened, call == 10, "after call {call}");
     }
-    let error = service.oneshot(get(&server.uri)).await.unwrap_err();
+    let error = service.oneshot(get(&uri)).await.unwrap_err();
     assert!(is_refusal(error.as_ref()), "{error}");
 
     // Whatever had been sent would have come before this one.
-    client().oneshot(get(&server.uri)).await.unwrap();
-    assert_eq!(server.requests(), 11);
+    client().oneshot(get(&uri)).await.unwrap();
+    assert_eq!(server.requests(), 1 + 11, "one of them to measure its answer");
 }
 
 #[tokio::test]
 async fn ten_bodies_of_ten_cut_short_of_their_length_open_it() {
-    ten_open_it(COUNTED).await;
+    ten_open_it(Framing::Counted).await;
 }
 
 #[tokio::test]
 async fn ten_bodies_of_ten_cut_between_chunks_open_it() {
-    ten_open_it(CHUNKED).await;
+    ten_open_it(Framing::Chunked).await;
 }

@@ -6,7 +6,7 @@ mod routes;
 mod trailers;
 mod upstream;
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use buttress::prelude::*;
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+
+/// What any of this may take on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn client() -> Client<HttpConnector, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).build_http()

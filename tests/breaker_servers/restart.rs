@@ -1,4 +1,4 @@
-//! An upstream process that is killed, and comes back.
+//! An upstream that goes down, and comes back.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use http::{Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::{client, get, is_refusal, upstream::Upstream};
+use crate::{PATIENCE, client, get, is_refusal, upstream::Upstream};
 
 const OPEN_FOR: Duration = Duration::from_millis(300);
 const THRESHOLD: u32 = 5;
@@ -54,7 +54,7 @@ impl Caller {
         let start = Instant::now();
         let call = breaker.call(get(&self.uri));
         let admitted = Instant::now();
-        let answer = call.await;
+        let answer = timeout(PATIENCE, call).await.expect("it ends");
         let end = Instant::now();
         let refused = answer.as_ref().is_err_and(|error| is_refusal(error.as_ref()));
         // No call here is made while a probe is out, unless it says so.
@@ -83,19 +83,20 @@ impl Caller {
 }
 
 async fn number(response: Answer) -> u32 {
-    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let body = timeout(PATIENCE, response.into_body().collect()).await.expect("it ends");
+    let text = body.unwrap().to_bytes();
     std::str::from_utf8(&text).unwrap().parse().unwrap()
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_opens_it_and_one_probe_of_the_next_closes_it() {
-    let mut upstream = Upstream::start().await;
+async fn an_upstream_that_goes_down_opens_it_and_one_probe_of_it_closes_it() {
+    let upstream = Upstream::start().await;
     let mut caller = Caller::new(upstream.uri());
     for expected in 1..=3 {
         assert_eq!(caller.number().await, Some(expected));
     }
 
-    upstream.kill().await;
+    upstream.proxy.handle().refuse().await.unwrap();
     for failure in 1..=THRESHOLD {
         assert_eq!(caller.handle.state(), CircuitState::Closed, "before failure {failure}");
         assert!(matches!(caller.call().await, Err(NoAnswer::Failure)), "failure {failure}");
@@ -115,7 +116,7 @@ async fn a_process_that_is_killed_opens_it_and_one_probe_of_the_next_closes_it()
     let median = refusals[refusals.len() / 2];
     assert!(median < Duration::from_millis(1), "half of the refusals took {median:?} or more");
 
-    upstream.restart().await;
+    upstream.proxy.handle().enable().await.unwrap();
     let probe = loop {
         match caller.call().await {
             Ok(response) => break response,
@@ -129,9 +130,9 @@ async fn a_process_that_is_killed_opens_it_and_one_probe_of_the_next_closes_it()
     for _ in 0..10 {
         assert!(matches!(caller.call().await, Err(NoAnswer::Refusal(_))), "a second probe");
     }
-    assert_eq!(number(probe).await, 1, "the first that reached it since it is back");
+    assert_eq!(number(probe).await, 4, "the first that reached it since it is back");
     assert_eq!(caller.handle.state(), CircuitState::Closed);
-    for expected in 2..=4 {
+    for expected in 5..=7 {
         assert_eq!(caller.number().await, Some(expected));
     }
 }

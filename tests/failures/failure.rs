@@ -9,6 +9,7 @@ pub(crate) enum Failure {
     HungHead,
     StalledBody,
     CutBody,
+    GivenUpBody,
     Unavailable,
     UnavailableForAWhile,
     GrpcInHead,
@@ -20,11 +21,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Refused,
         Self::HungHead,
         Self::StalledBody,
         Self::CutBody,
+        Self::GivenUpBody,
         Self::Unavailable,
         Self::UnavailableForAWhile,
         Self::GrpcInHead,
@@ -41,6 +43,7 @@ impl Failure {
             Self::HungHead => "no head comes",
             Self::StalledBody => "the body stalls",
             Self::CutBody => "the body is cut",
+            Self::GivenUpBody => "the server gives the body up",
             Self::Unavailable => "503",
             Self::UnavailableForAWhile => "503, `Retry-After: 30`",
             Self::GrpcInHead => "`grpc-status: 14` in the head",

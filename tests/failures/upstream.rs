@@ -1,8 +1,11 @@
-//! A server that fails in one way.
+//! A server that fails in one way, or is well, behind a network that does.
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
 
-use buttress::prelude::BoxError;
+use buttress::{
+    chaos::proxy::{FaultProxy, ProxyHandle, Toxic},
+    prelude::BoxError,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
@@ -13,7 +16,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpSocket, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::failure::Failure;
 
@@ -22,34 +25,40 @@ type Frames = stream::BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
 /// A message of gRPC's health service, which says that all is well; under plain HTTP a few bytes.
 const MESSAGE: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
 
-/// The part of it that comes, where not all does.
+/// The part of it that comes, where not all does, and the rest.
 const PART: &[u8] = &[0, 0, 0];
+const REST: &[u8] = &[0, 2, 8, 1];
 
 /// Listens until it is dropped.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
+    failure: Failure,
+    faults: ProxyHandle,
     head_seen: watch::Sender<bool>,
-    _refuses: Option<TcpSocket>,
+    _proxy: FaultProxy,
     _serving: JoinSet<()>,
 }
 
 impl Upstream {
-    pub(crate) fn start(failure: Failure) -> Self {
-        // Bound, and so nobody else's, also where nobody listens at it.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = socket.local_addr().unwrap();
+    pub(crate) async fn start(failure: Failure) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = FaultProxy::builder(listener.local_addr().unwrap()).start().await.unwrap();
+        let faults = proxy.handle();
+        match failure {
+            Failure::Refused => faults.refuse().await.unwrap(),
+            Failure::HungHead => faults.add("hangs", Toxic::blackhole()).unwrap(),
+            _ => {}
+        }
         let (head_seen, seen) = watch::channel(false);
         let mut serving = JoinSet::new();
-        if failure == Failure::Refused {
-            return Self { address, head_seen, _refuses: Some(socket), _serving: serving };
-        }
-        let listener = socket.listen(128).unwrap();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let seen = seen.clone();
-                let service = service_fn(move |request| answer(failure, request, seen.clone()));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let response = answer(failure, request.headers(), seen.clone());
+                    ready(Ok::<_, Infallible>(response))
+                });
                 connections.spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
                     // That the connection breaks is the point.
@@ -57,22 +66,30 @@ impl Upstream {
                 });
             }
         });
-        Self { address, head_seen, _refuses: None, _serving: serving }
+        let address = proxy.address();
+        Self { address, failure, faults, head_seen, _proxy: proxy, _serving: serving }
     }
 
-    /// Whoever is at the end has the head: now its body may be cut. Before, it would depend on the hops
-    /// between how far the head has come.
+    /// Whoever is at the end has the head: now the rest may come, or what happens to it. Before, it
+    /// would depend on the hops between how far the head has come.
     pub(crate) fn head_is_seen(&self) {
+        match self.failure {
+            Failure::StalledBody => self.faults.add("stalls", Toxic::blackhole()).unwrap(),
+            Failure::CutBody => {
+                self.faults.add("cut", Toxic::reset_peer(Duration::ZERO).unwrap()).unwrap();
+            }
+            _ => {}
+        }
         self.head_seen.send_replace(true);
     }
 }
 
-async fn answer(
+fn answer(
     failure: Failure,
-    request: Request<Incoming>,
+    asked: &HeaderMap,
     mut head_seen: watch::Receiver<bool>,
-) -> Result<Response<StreamBody<Frames>>, BoxError> {
-    let content_type = request.headers().get("content-type").cloned();
+) -> Response<StreamBody<Frames>> {
+    let content_type = asked.get("content-type").cloned();
     let grpc = content_type.is_some();
     let mut response = Response::new(StreamBody::new(stream::empty().boxed()));
     if let Some(content_type) = content_type {
@@ -80,14 +97,13 @@ async fn answer(
     }
     let frame = |bytes: &'static [u8]| Ok(Frame::data(Bytes::from_static(bytes)));
     let frames: Frames = match failure {
-        Failure::HungHead => std::future::pending().await,
-        Failure::StalledBody => stream::iter([frame(PART)]).chain(stream::pending()).boxed(),
-        Failure::CutBody => {
-            let cut = stream::once(async move {
+        Failure::StalledBody | Failure::CutBody | Failure::GivenUpBody => {
+            let rest = stream::once(async move {
                 let _ = head_seen.wait_for(|seen| *seen).await;
-                Err("cut".into())
+                if failure == Failure::GivenUpBody { Err("given up".into()) } else { frame(REST) }
             });
-            stream::iter([frame(PART)]).chain(cut).boxed()
+            let end = stream::iter(grpc.then(|| Ok(Frame::trailers(status("0")))));
+            stream::iter([frame(PART)]).chain(rest).chain(end).boxed()
         }
         Failure::Unavailable | Failure::UnavailableForAWhile => {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -110,7 +126,7 @@ async fn answer(
         _ => stream::iter([frame(MESSAGE)]).boxed(),
     };
     *response.body_mut() = StreamBody::new(frames);
-    Ok(response)
+    response
 }
 
 fn status(code: &'static str) -> HeaderMap {

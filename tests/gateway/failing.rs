@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use buttress::chaos::proxy::Toxic;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::{
@@ -22,7 +23,7 @@ use crate::{
     raw::{self, Recorder},
     running::{AnyClient, Gateway, SETTINGS, Speaks, WAYS, client, head, send},
     soon,
-    upstream::{Nobody, Upstream},
+    upstream::{Upstream, by_proxy},
 };
 
 /// A limit that is over at once; all others are longer than anything is waited for.
@@ -98,12 +99,21 @@ async fn a_client_that_does_not_wait_for_the_head_is_seen_upstream() {
 /// Not for one that ended well.
 #[tokio::test]
 async fn a_body_that_is_cut_is_cut_for_the_client() {
-    for answer in [
-        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthe first part",
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\ne\r\nthe first part\r\n",
+    for (answer, rest) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 28\r\n\r\nthe first part, and the rest",
+            ", and the rest",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\ne\r\nthe first part\r\n0\r\n\r\n",
+            "0\r\n\r\n",
+        ),
     ] {
         let upstream = Recorder::start(answer).await;
-        let gateway = Gateway::start(&[("/", &upstream.url())]).await;
+        let (proxy, url) = by_proxy(upstream.address).await;
+        let cut = Toxic::limit_data((answer.len() - rest.len()) as u64);
+        proxy.handle().add("cut", cut).unwrap();
+        let gateway = Gateway::start(&[("/", &url)]).await;
         for speaks in [Speaks::H1, Speaks::H2] {
             let request = Request::get(gateway.uri("/")).body(empty()).unwrap();
             let response = head(&client(speaks), request).await;
@@ -176,13 +186,12 @@ async fn routes_to_one_host_share_its_breaker() {
 
 #[tokio::test]
 async fn a_host_that_hangs_fills_its_places_and_no_others() {
-    let (hangs, well) = (Upstream::hangs().await, Upstream::status(StatusCode::OK).await);
-    let routes = [
-        ("/a", &*hangs.h1()),
-        ("/b", &hangs.h1()),
-        ("/h2", &hangs.speaking(Speaks::H2)),
-        ("/c", &well.h1()),
-    ];
+    let (hangs, well) =
+        (Upstream::status(StatusCode::OK).await, Upstream::status(StatusCode::OK).await);
+    let (proxy, url) = hangs.by_proxy().await;
+    proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
+    let h2 = format!("h2:{url}");
+    let routes = [("/a", &*url), ("/b", &url), ("/h2", &h2), ("/c", &well.h1())];
     let settings = Settings { max_concurrent: 8, ..SETTINGS };
     let gateway = Gateway::with(settings, Layers::Stack, &routes).await;
     let clients = client(Speaks::H1);
@@ -210,9 +219,12 @@ async fn a_host_that_hangs_fills_its_places_and_no_others() {
 
 #[tokio::test]
 async fn an_upstream_that_hangs_or_is_gone_is_a_status() {
-    let hangs = Upstream::hangs().await;
-    let nobody = Nobody::new();
-    let routes = [("/hangs", &*hangs.h1()), ("/gone", &format!("http://{}", nobody.address()))];
+    let upstream = Upstream::status(StatusCode::OK).await;
+    let (hangs, hanging) = upstream.by_proxy().await;
+    hangs.handle().add("hangs", Toxic::blackhole()).unwrap();
+    let (gone, nobody) = upstream.by_proxy().await;
+    gone.handle().refuse().await.unwrap();
+    let routes = [("/hangs", &*hanging), ("/gone", &nobody)];
     let attempt = std::time::Duration::from_millis(50);
     let gateway = Gateway::with(Settings { attempt, ..SETTINGS }, Layers::Stack, &routes).await;
     let client = client(Speaks::H2);

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use buttress::prelude::BoxError;
+use buttress::{
+    chaos::proxy::{FaultProxy, Toxic},
+    prelude::BoxError,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
@@ -51,6 +54,22 @@ impl Crowded {
             assert!(inside.len() < 100, "it has room for everybody");
         }
         Self { address, _listener: listener, _inside: inside }
+    }
+}
+
+/// An upstream from which nothing comes.
+struct Hangs {
+    url: String,
+    _upstream: Upstream,
+    _proxy: FaultProxy,
+}
+
+impl Hangs {
+    async fn new() -> Self {
+        let upstream = Upstream::status(StatusCode::OK).await;
+        let (proxy, url) = upstream.by_proxy().await;
+        proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
+        Self { url, _upstream: upstream, _proxy: proxy }
     }
 }
 
@@ -112,9 +131,9 @@ async fn a_body_that_stalls() {
 
 #[tokio::test]
 async fn a_call_in_all() {
-    let upstream = Upstream::hangs().await;
+    let hangs = Hangs::new().await;
     let settings = Settings { overall: MOMENT, ..SETTINGS };
-    let gateway = Gateway::with(settings, Layers::Stack, &[("/", &upstream.h1())]).await;
+    let gateway = Gateway::with(settings, Layers::Stack, &[("/", &hangs.url)]).await;
     for speaks in [Speaks::H1, Speaks::H2] {
         assert_eq!(post(&gateway, speaks).await, StatusCode::GATEWAY_TIMEOUT, "{speaks:?}");
     }
@@ -123,8 +142,8 @@ async fn a_call_in_all() {
 /// The limit that the client has, which it tells by a field.
 #[tokio::test]
 async fn what_the_client_waits_for() {
-    let upstream = Upstream::hangs().await;
-    let gateway = Gateway::start(&[("/", &upstream.h1())]).await;
+    let hangs = Hangs::new().await;
+    let gateway = Gateway::start(&[("/", &hangs.url)]).await;
     for speaks in [Speaks::H1, Speaks::H2] {
         let request = || Request::post(gateway.uri("/shop/Order"));
         let plain = request().header("x-request-timeout-ms", "50").body(empty()).unwrap();

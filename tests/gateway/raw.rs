@@ -28,7 +28,7 @@ pub(crate) async fn ask(gateway: SocketAddr, request: impl AsRef<[u8]>) -> Strin
 
 /// An upstream that writes down what it gets, and answers each request with the same bytes.
 pub(crate) struct Recorder {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
 }

@@ -18,7 +18,7 @@ use crate::{
     raw,
     running::{Gateway, Speaks, client, head},
     soon,
-    upstream::{Nobody, Upstream},
+    upstream::Upstream,
 };
 
 fn sum(of: &'static str) -> HeaderMap {
@@ -112,8 +112,10 @@ async fn grpc_passes_with_its_status() {
 /// A caller gets the status that the gateway has for an upstream that is not there.
 #[tokio::test]
 async fn grpc_gets_a_status_of_the_gateway() {
-    let nobody = Nobody::new();
-    let gateway = Gateway::start(&[("/", &format!("h2:http://{}", nobody.address()))]).await;
+    let upstream = Upstream::echo().await;
+    let (proxy, url) = upstream.by_proxy().await;
+    proxy.handle().refuse().await.unwrap();
+    let gateway = Gateway::start(&[("/", &format!("h2:{url}"))]).await;
     let request =
         Request::post(gateway.uri("/shop/Order")).header("content-type", "application/grpc");
     let response = head(&client(Speaks::H2), request.body(full("")).unwrap()).await;

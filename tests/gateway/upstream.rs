@@ -8,17 +8,14 @@ use std::{
     },
 };
 
-use buttress::prelude::BoxError;
+use buttress::{chaos::proxy::FaultProxy, prelude::BoxError};
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     bodies::{AnyBody, full, same},
@@ -73,11 +70,6 @@ impl Upstream {
         .await
     }
 
-    /// One that takes requests and answers none.
-    pub(crate) async fn hangs() -> Self {
-        Self::start(|_| std::future::pending()).await
-    }
-
     /// One that sends back what it is sent, as it comes.
     pub(crate) async fn echo() -> Self {
         Self::start(async |request| Ok(Response::new(same(request.into_body())))).await
@@ -93,22 +85,19 @@ impl Upstream {
         self.speaking(Speaks::H1)
     }
 
+    /// A proxy before it, whose network fails on demand, and where it is by that.
+    pub(crate) async fn by_proxy(&self) -> (FaultProxy, String) {
+        by_proxy(self.address).await
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
-/// An address at which nobody listens, and which is nobody else's.
-pub(crate) struct Nobody(TcpSocket);
-
-impl Nobody {
-    pub(crate) fn new() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        Self(socket)
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.0.local_addr().unwrap()
-    }
+/// A proxy before what is at this address, and where it is by that.
+pub(crate) async fn by_proxy(address: SocketAddr) -> (FaultProxy, String) {
+    let proxy = FaultProxy::builder(address).start().await.unwrap();
+    let url = format!("http://{}", proxy.address());
+    (proxy, url)
 }

@@ -9,10 +9,11 @@ use std::{
 };
 
 use axum::{Router, routing::any};
+use buttress::chaos::proxy::FaultProxy;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tower::ServiceExt;
@@ -35,11 +36,11 @@ async fn server(mut failures: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, seen)
 }
 
-/// At whose address nobody listens, and nobody else can.
-fn nobody() -> TcpSocket {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    socket
+/// A way to it on which every connection is refused.
+async fn refused(server: SocketAddr) -> FaultProxy {
+    let proxy = FaultProxy::builder(server).start().await.unwrap();
+    proxy.handle().refuse().await.unwrap();
+    proxy
 }
 
 fn request(method: Method, address: SocketAddr) -> Request<Full<Bytes>> {
@@ -72,9 +73,8 @@ async fn reqwest() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "12.50");
     assert_eq!(seen.load(Ordering::SeqCst), 2, "the first failed");
 
-    let nobody = nobody();
-    let error =
-        pricing.oneshot(request(Method::POST, nobody.local_addr().unwrap())).await.unwrap_err();
+    let nobody = refused(address).await;
+    let error = pricing.oneshot(request(Method::POST, nobody.address())).await.unwrap_err();
     let error: &reqwest::Error = error.downcast_ref().unwrap();
     assert!(error.is_connect(), "{error}");
 }
@@ -93,8 +93,7 @@ async fn tonic() {
     let unknown = HealthCheckRequest { service: "nobody".into() };
     assert_eq!(shop(address).check(unknown).await.unwrap_err().code(), Code::NotFound);
 
-    let nobody = nobody();
-    let status =
-        shop(nobody.local_addr().unwrap()).check(HealthCheckRequest::default()).await.unwrap_err();
+    let nobody = refused(address).await;
+    let status = shop(nobody.address()).check(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unavailable, "Unavailable"));
 }

@@ -21,7 +21,11 @@ const HANG: Duration = Duration::from_secs(20);
 const KEEP: Duration = Duration::from_secs(60);
 
 fn store(server: &Server, limit: Duration) -> RedisStore {
-    RedisStore::builder(&server.url()).connect_limit(limit).response_limit(limit).build().unwrap()
+    store_at(&server.url(), limit)
+}
+
+fn store_at(url: &str, limit: Duration) -> RedisStore {
+    RedisStore::builder(url).connect_limit(limit).response_limit(limit).build().unwrap()
 }
 
 /// That it answers, and with what.

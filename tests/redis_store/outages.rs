@@ -1,10 +1,30 @@
 //! Redis goes and comes back; the store stays what it is.
 
-use buttress::fallback::Store;
-use bytes::Bytes;
-use tokio::{task::JoinSet, time::timeout};
+use std::time::Duration;
 
-use crate::{FAIR, HANG, KEEP, LONG, fails, get, put, server::Server, store};
+use buttress::{
+    chaos::proxy::{Direction, FaultProxy, Toxic},
+    fallback::Store,
+};
+use buttress_redis::RedisStore;
+use bytes::Bytes;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    FAIR, HANG, KEEP, LONG, fails, get, put,
+    server::{PAUSE, Server},
+    store, store_at,
+};
+
+/// A store that reaches it by a network that fails on demand.
+async fn by_proxy(server: &Server, limit: Duration) -> (FaultProxy, RedisStore) {
+    let proxy = FaultProxy::builder(server.address()).start().await.unwrap();
+    let store = store_at(&format!("redis://{}", proxy.address()), limit);
+    (proxy, store)
+}
 
 #[tokio::test]
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
@@ -48,9 +68,9 @@ async fn nobody_sees_a_restart_who_asks_nothing_meanwhile() {
 
 #[tokio::test]
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
-async fn it_is_killed_under_load() {
-    let mut server = Server::start().await;
-    let store = store(&server, LONG);
+async fn it_is_cut_off_under_load() {
+    let server = Server::start().await;
+    let (proxy, store) = by_proxy(&server, LONG).await;
     let large = Bytes::from(vec![7; 1 << 20]);
     put(&store, "key", large.clone()).await;
     let mut load = JoinSet::new();
@@ -69,26 +89,31 @@ async fn it_is_killed_under_load() {
     for _ in 0..20 {
         get(&store, "key").await.unwrap();
     }
-    server.kill();
+    proxy.handle().refuse().await.unwrap();
     timeout(HANG, load.join_all()).await.expect("all end");
-    server.restart().await;
+    let error = fails(&store).await;
+    assert!(error.contains("get \"key\": no connection: Connection refused"), "{error}");
+    proxy.handle().enable().await.unwrap();
+    sleep(PAUSE).await;
+    assert_eq!(get(&store, "key").await.unwrap(), large, "it was there all the time");
     put(&store, "key", "after").await;
     assert_eq!(get(&store, "key").await.unwrap(), "after");
 }
 
 #[tokio::test]
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
-async fn it_stops_and_goes_on() {
+async fn it_hangs_and_goes_on() {
     let server = Server::start().await;
-    let store = store(&server, FAIR);
+    let (proxy, store) = by_proxy(&server, FAIR).await;
     put(&store, "key", "before").await;
     for _ in 0..3 {
-        server.stop();
-        let stopped = timeout(HANG, store.get("key")).await.expect("it ends").unwrap_err();
-        assert!(stopped.to_string().contains("no answer within 400ms"), "{stopped}");
+        // Whoever connects is let in, and nobody takes what he sends.
+        proxy.handle().add("hangs", Toxic::blackhole().on(Direction::Upstream)).unwrap();
+        let hangs = timeout(HANG, store.get("key")).await.expect("it ends").unwrap_err();
+        assert!(hangs.to_string().contains("no answer within 400ms"), "{hangs}");
         let error = fails(&store).await;
         assert!(error.contains("no connection within 400ms"), "{error}");
-        server.go_on();
+        proxy.handle().remove("hangs");
         assert_eq!(get(&store, "key").await.unwrap(), "before");
     }
 }

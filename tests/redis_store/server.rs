@@ -1,10 +1,11 @@
-//! A Redis of one's own, which can be killed, restarted and stopped.
+//! A Redis of one's own, which can be killed and restarted: then it has lost what it had. Faults that
+//! leave it as it is are those of a proxy before it.
 
 #![allow(dead_code, reason = "not each test that has one does everything with it")]
 
 use std::{
     fs, io,
-    net::TcpListener,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -19,7 +20,7 @@ use tokio::{
 
 /// Of a store, by its documentation, from the beginning of an attempt to connect that came to nothing
 /// to the next one.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs on a port of its own until it is dropped.
 pub(crate) struct Server {
@@ -53,8 +54,12 @@ impl Server {
         self.port
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}", self.address())
     }
 
     /// Kills it, as a crash would: nothing is saved, and its port refuses connections.
@@ -69,23 +74,6 @@ impl Server {
         self.process = spawn(self.port, &self.folder);
         assert!(self.answers().await, "redis-server does not start again");
         sleep(PAUSE).await;
-    }
-
-    /// Stops it where it is: its connections stay, and new ones are accepted by the kernel, but
-    /// nothing answers.
-    pub(crate) fn stop(&self) {
-        self.signal("STOP");
-    }
-
-    /// Lets it go on.
-    pub(crate) fn go_on(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.process.id().to_string();
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(process).status().unwrap();
-        assert!(sent.success(), "no signal was sent");
     }
 
     /// Waits until it answers, and not another server; not if its process has ended.
@@ -141,7 +129,6 @@ fn spawn(port: u16, folder: &PathBuf) -> Child {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that is stopped is killed all the same.
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);

@@ -1,30 +1,23 @@
 //! What fails, and what is known of it.
 
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
+use axum::body::Body;
 use buttress::{
+    chaos::proxy::Toxic,
     core::{CircuitState, Phase},
     prelude::*,
 };
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    task::JoinSet,
     time::timeout,
 };
 
 use crate::{
     shop::{LONG, Shop, client, read},
-    upstream::{Upstream, closed_port},
+    upstream::{Upstream, closed_port, status},
 };
 
 const LIMIT: Duration = Duration::from_millis(100);
@@ -39,34 +32,22 @@ fn phase(error: &BoxError) -> Option<Phase> {
 
 #[tokio::test]
 async fn what_hangs_is_cut_by_our_limit() {
-    let upstream = Upstream::start(async |_| pending().await).await;
+    let upstream = Upstream::start(async |_| status(200)).await;
+    let (proxy, url) = upstream.by_proxy().await;
+    proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
     let shop = Shop::new(client(), LIMIT);
-    let error = shop.get(&upstream.url).await.unwrap_err();
+    let error = shop.get(&url).await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Overall), "{error}");
     assert_eq!(shop.bulkhead.in_flight(), 0);
-}
-
-/// Promises twice as much as it sends, as often as it is asked.
-async fn breaks_off(listener: TcpListener, calls: Arc<AtomicUsize>) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
-        calls.fetch_add(1, Ordering::SeqCst);
-        let half = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
-        stream.write_all(half).await.unwrap();
-    }
 }
 
 /// Their head said that all was well.
 #[tokio::test]
 async fn bodies_that_break_off_open_the_breaker() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let calls = Arc::<AtomicUsize>::default();
-    let mut server = JoinSet::new();
-    server.spawn(breaks_off(listener, Arc::clone(&calls)));
+    let upstream = Upstream::start(async |_| Response::new(Body::from("x".repeat(4096)))).await;
+    let (proxy, url) = upstream.by_proxy().await;
+    // More than a head, and less than the whole.
+    proxy.handle().add("breaks off", Toxic::limit_data(2048)).unwrap();
     let shop = Shop::new(client(), LONG);
     for call in 1..=2 {
         assert_eq!(shop.breaker.state(), CircuitState::Closed, "before call {call}");
@@ -78,10 +59,10 @@ async fn bodies_that_break_off_open_the_breaker() {
     let error = shop.get(&url).await.unwrap_err();
     let rejection = Rejection::find(error.as_ref()).expect("a rejection");
     assert!(matches!(rejection.kind(), RejectionKind::CircuitOpen { .. }), "{error}");
-    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    assert_eq!(upstream.seen().len(), 2);
 }
 
-/// Has room for no further connection, and takes none.
+/// Has room for no further connection, and takes none: a proxy would accept them.
 async fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
     let listener = closed_port().listen(1).unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,8 +1,8 @@
 //! The layers around reqwest's client as it is, with its own requests and responses.
 
-use std::{future::pending, time::Duration};
+use std::time::Duration;
 
-use buttress::{core::Phase, prelude::*};
+use buttress::{chaos::proxy::Toxic, core::Phase, prelude::*};
 use tower::{ServiceBuilder, ServiceExt};
 
 use crate::{
@@ -12,9 +12,8 @@ use crate::{
 
 #[tokio::test]
 async fn nothing_is_needed_between() {
-    let upstream =
-        Upstream::start(async |number| if number == 0 { status(200) } else { pending().await })
-            .await;
+    let upstream = Upstream::start(async |_| status(200)).await;
+    let (proxy, url) = upstream.by_proxy().await;
     let stacked = |limit| {
         ServiceBuilder::new()
             .layer(TimeoutLayer::new(limit).unwrap())
@@ -22,10 +21,11 @@ async fn nothing_is_needed_between() {
             .layer(BulkheadLayer::new(50).unwrap())
             .service(client())
     };
-    let get = || reqwest::Request::new(http::Method::GET, upstream.url.parse().unwrap());
+    let get = || reqwest::Request::new(http::Method::GET, url.parse().unwrap());
     let patient = stacked(Duration::from_secs(30));
     let response = patient.oneshot(get()).await.unwrap();
     assert_eq!(response.text().await.unwrap(), "a short page");
+    proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
     let limit = Duration::from_millis(200);
     let error = stacked(limit).oneshot(get()).await.unwrap_err();
     let rejection = Rejection::find(error.as_ref()).expect("a rejection");

@@ -2,10 +2,12 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use axum::body::{Body, to_bytes};
+use buttress::chaos::proxy::FaultProxy;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use tokio::{
@@ -24,6 +26,7 @@ pub(crate) struct Seen {
 /// Listens until it is dropped.
 pub(crate) struct Upstream {
     pub(crate) url: String,
+    address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     _server: JoinSet<()>,
 }
@@ -43,7 +46,8 @@ impl Upstream {
         F: Fn(usize) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Response<Body>> + Send + 'static,
     {
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}/");
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let book = Arc::clone(&seen);
         let handler = async move |request: Request<Body>| {
@@ -59,7 +63,14 @@ impl Upstream {
         let router = axum::Router::new().fallback(handler);
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, seen, _server: server }
+        Self { url, address, seen, _server: server }
+    }
+
+    /// A proxy before it, whose network fails on demand, and the way by it.
+    pub(crate) async fn by_proxy(&self) -> (FaultProxy, String) {
+        let proxy = FaultProxy::builder(self.address).start().await.unwrap();
+        let url = format!("http://{}/", proxy.address());
+        (proxy, url)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

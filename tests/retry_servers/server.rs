@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use buttress::prelude::BoxError;
+use buttress::{chaos::proxy::FaultProxy, prelude::BoxError};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
@@ -71,6 +71,12 @@ impl Server {
         tasks.spawn(accept(listener, Arc::clone(&state)));
         let uri = format!("http://{address}/").parse().unwrap();
         Self { uri, state, _connections: tasks }
+    }
+
+    /// A proxy before it, whose network fails on demand.
+    pub(crate) async fn proxy(&self) -> FaultProxy {
+        let address = self.uri.authority().expect("an address");
+        FaultProxy::builder(address).start().await.unwrap()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

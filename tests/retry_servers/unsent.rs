@@ -1,35 +1,50 @@
 //! Requests that were certainly not executed are repeated, whatever they are.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use buttress::prelude::*;
+use buttress::{chaos::proxy::Toxic, prelude::*};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use tokio::net::{TcpListener, TcpSocket};
-use tower::{ServiceBuilder, ServiceExt};
+use tokio::{net::TcpListener, time::timeout};
+use tower::{Service, ServiceBuilder, ServiceExt};
 
-use crate::client::{Speaks, Told, hyper, retry, send};
+use crate::{
+    client::{Speaks, Told, hyper, retry, send},
+    server::{Server, fails},
+};
 
 fn post(uri: &str) -> Request<Full<Bytes>> {
     Request::post(uri).body(Full::from("an order")).unwrap()
 }
 
+/// That it fails, and does not hang.
+async fn fails_soon<S, B>(service: S, request: Request<B>)
+where
+    S: Service<Request<B>>,
+{
+    let call = timeout(Duration::from_secs(10), service.oneshot(request));
+    assert!(call.await.expect("it ends").is_err());
+}
+
 /// Nobody listens, so nobody has seen the order.
 #[tokio::test]
 async fn a_post_whose_connection_is_refused_is_repeated() {
-    // Bound, so that nobody else gets the port, and not listening.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let free = socket.local_addr().unwrap();
+    let server = Server::start(fails(0)).await;
+    let proxy = server.proxy().await;
+    proxy.handle().refuse().await.unwrap();
     let told = Told::default();
     let client = ServiceBuilder::new().layer(retry(&told)).service(hyper(Speaks::H1));
-    client.oneshot(post(&format!("http://{free}/"))).await.unwrap_err();
+    fails_soon(client, post(&format!("http://{}/", proxy.address()))).await;
     assert_eq!(told.delays().len(), 2);
     assert_eq!(told.gave_up(), ["no attempts left"]);
+    assert_eq!(server.connections(), 0);
 }
 
 /// By the limit on connecting, too: it stands around the connector, inside the client.
@@ -39,7 +54,7 @@ async fn a_post_whose_connection_takes_too_long_is_repeated() {
         std::future::pending::<Result<hyper_util::rt::TokioIo<tokio::net::TcpStream>, BoxError>>()
             .await
     });
-    let limit = ConnectTimeoutLayer::new(std::time::Duration::from_millis(20)).unwrap();
+    let limit = ConnectTimeoutLayer::new(Duration::from_millis(20)).unwrap();
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
         .build::<_, Full<Bytes>>(tower::Layer::layer(&limit, hangs));
     let told = Told::default();
@@ -51,26 +66,18 @@ async fn a_post_whose_connection_takes_too_long_is_repeated() {
 /// A connection that breaks off after the request may have delivered it.
 #[tokio::test]
 async fn a_post_whose_connection_breaks_is_not_repeated() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}/", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let mut connections = 0;
-        while let Ok((mut stream, _)) = listener.accept().await {
-            connections += 1;
-            let mut some = [0; 16];
-            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut some).await.unwrap();
-            if connections == 2 {
-                break;
-            }
-        }
-        connections
-    });
+    let server = Server::start(fails(0)).await;
+    let proxy = server.proxy().await;
+    // The request passes, and of the answer nothing.
+    proxy.handle().add("breaks", Toxic::limit_data(0)).unwrap();
+    let uri = format!("http://{}/", proxy.address());
     let told = Told::default();
     let client = ServiceBuilder::new().layer(retry(&told)).service(hyper(Speaks::H1));
-    client.clone().oneshot(post(&uri)).await.unwrap_err();
+    fails_soon(client.clone(), post(&uri)).await;
     assert_eq!(told.gave_up(), ["the request may not be sent twice"]);
-    client.oneshot(post(&uri)).await.unwrap_err();
-    assert_eq!(server.await.unwrap(), 2, "one connection for each call");
+    fails_soon(client, post(&uri)).await;
+    assert_eq!(server.connections(), 2, "one connection for each call");
+    assert_eq!(server.seen().len(), 2, "each has delivered its request, once");
 }
 
 /// REFUSED_STREAM is the server's promise that it did nothing; another reset is none.

@@ -28,7 +28,6 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use crate::{
     HANG,
-    server::Server,
     upstream::{Upstream, text},
 };
 
@@ -88,10 +87,10 @@ impl Answer {
 }
 
 impl Gateway {
-    pub(crate) async fn start(redis: &Server, upstream: &Upstream) -> Self {
+    pub(crate) async fn start(redis: &str, upstream: &Upstream) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["--exact", "gateway::serves_until_killed", "--ignored", "--nocapture"])
-            .env(REDIS, redis.url())
+            .env(REDIS, redis)
             .env(UPSTREAM, upstream.address.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ mod upstream;
 
 use std::time::Duration;
 
+use buttress::chaos::proxy::{Direction, FaultProxy, Toxic};
 use gateway::{Answer, Gateway};
 use server::Server;
 use tokio::time::{Instant, sleep};
@@ -43,10 +44,10 @@ async fn warm(gateway: &Gateway, redis: &Server, products: u32) {
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
 async fn a_cold_gateway_serves_what_another_one_was_answered() {
     let (redis, upstream) = (Server::start().await, Upstream::start().await);
-    let first = Gateway::start(&redis, &upstream).await;
+    let first = Gateway::start(&redis.url(), &upstream).await;
     warm(&first, &redis, 20).await;
     // It was never asked anything.
-    let second = Gateway::start(&redis, &upstream).await;
+    let second = Gateway::start(&redis.url(), &upstream).await;
     upstream.fail();
     for product in 0..20 {
         let answer = second.price(product).await;
@@ -61,8 +62,10 @@ async fn a_cold_gateway_serves_what_another_one_was_answered() {
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
 async fn no_request_fails_because_redis_is_killed_and_it_is_used_again_when_it_is_back() {
     let (mut redis, upstream) = (Server::start().await, Upstream::start().await);
-    let gateways =
-        [Gateway::start(&redis, &upstream).await, Gateway::start(&redis, &upstream).await];
+    let gateways = [
+        Gateway::start(&redis.url(), &upstream).await,
+        Gateway::start(&redis.url(), &upstream).await,
+    ];
     warm(&gateways[0], &redis, 20).await;
 
     for n in 0..300 {
@@ -100,9 +103,11 @@ async fn no_request_fails_because_redis_is_killed_and_it_is_used_again_when_it_i
 #[cfg_attr(not(has_redis), ignore = "needs redis-server on PATH")]
 async fn a_redis_that_hangs_adds_no_more_than_the_bound() {
     let (redis, upstream) = (Server::start().await, Upstream::start().await);
-    let gateway = Gateway::start(&redis, &upstream).await;
+    let proxy = FaultProxy::builder(redis.address()).start().await.unwrap();
+    let gateway = Gateway::start(&format!("redis://{}", proxy.address()), &upstream).await;
     warm(&gateway, &redis, 20).await;
-    redis.stop();
+    // Whoever connects is let in, and nobody takes what he sends.
+    proxy.handle().add("hangs", Toxic::blackhole().on(Direction::Upstream)).unwrap();
 
     // More than may be written at once, of which each hangs until its limit.
     for n in 0..200 {
@@ -115,7 +120,7 @@ async fn a_redis_that_hangs_adds_no_more_than_the_bound() {
     let took = quickest(&gateway, Answer::failed()).await;
     assert!(took < gateway::WITHIN + Duration::from_millis(50), "{took:?}");
 
-    redis.go_on();
+    proxy.handle().remove("hangs");
     until("what it remembers is served again", async || {
         gateway.price(7).await == Answer::remembered(7)
     })

@@ -8,7 +8,7 @@ use super::forward::Forward;
 use crate::{failure::Failure, layers::Layers, seen, table::Version, upstream::Upstream};
 
 pub(crate) async fn sees(failure: Failure, version: Version) -> String {
-    let upstream = Upstream::start(failure);
+    let upstream = Upstream::start(failure).await;
     let layers = Layers::that(failure);
     let router = Router::new()
         .fallback_service(Forward::to(upstream.address, version))

@@ -29,7 +29,8 @@ pub(crate) async fn sees(failure: Failure, version: Version) -> String {
         Failure::BreakerOpen => Failure::Unavailable,
         Failure::BulkheadFull => Failure::HungHead,
         failure => failure,
-    });
+    })
+    .await;
     let gateway = Gateway::start(failure, version, upstream.address).await;
     let mut calls = JoinSet::new();
     if failure == Failure::BreakerOpen {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) async fn sees(failure: Failure, version: Version) -> String {
-    let upstream = Upstream::start(failure);
+    let upstream = Upstream::start(failure).await;
     let layers = Layers::that(failure);
     let http2 = version == Version::H2;
     let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn sees(failure: Failure, version: Version) -> String {
-    let upstream = Upstream::start(failure);
+    let upstream = Upstream::start(failure).await;
     let layers = Layers::that(failure);
     let client = match version {
         Version::H1 => Client::builder(),

@@ -13,12 +13,15 @@ use crate::{
 };
 
 pub(crate) async fn sees(failure: Failure) -> String {
-    let upstream = Upstream::start(failure);
-    // Which nobody sees: a call with one answer waits for its end.
-    upstream.head_is_seen();
+    let upstream = Upstream::start(failure).await;
     let layers = Layers::that(failure);
     let endpoint = Endpoint::from_shared(format!("http://{}", upstream.address)).unwrap();
-    let client = layers.of_client().service(endpoint.connect_lazy());
+    // A call with one answer shows its head to nobody.
+    let channel = ServiceBuilder::new().map_response(|response| {
+        upstream.head_is_seen();
+        response
+    });
+    let client = layers.of_client().service(channel.service(endpoint.connect_lazy()));
     let client = ServiceBuilder::new().layer(RespondLayer::new()).service(client);
     let mut client = HealthClient::new(client);
     let call = client.check(HealthCheckRequest::default());

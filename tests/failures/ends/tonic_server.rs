@@ -6,14 +6,13 @@ use tonic::{
     transport::{Endpoint, Server, server::TcpIncoming},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tower::ServiceBuilder;
 
 use super::forward::Forward;
 use crate::{failure::Failure, layers::Layers, seen, table::Version, upstream::Upstream};
 
 pub(crate) async fn sees(failure: Failure) -> String {
-    let upstream = Upstream::start(failure);
-    // Which nobody sees: a call with one answer waits for its end.
-    upstream.head_is_seen();
+    let upstream = Upstream::start(failure).await;
     let layers = Layers::that(failure);
     let server = Server::builder()
         .layer(layers.of_server())
@@ -24,7 +23,12 @@ pub(crate) async fn sees(failure: Failure) -> String {
     serving.spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let mut client = HealthClient::new(endpoint.connect_lazy());
+    // A call with one answer shows its head to nobody.
+    let channel = ServiceBuilder::new().map_response(|response| {
+        upstream.head_is_seen();
+        response
+    });
+    let mut client = HealthClient::new(channel.service(endpoint.connect_lazy()));
     let mut request = Request::new(HealthCheckRequest::default());
     if failure == Failure::DeadlinePast {
         // Not gRPC's own, by which tonic's client would cut the call itself.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use buttress_chaos::proxy::{FaultProxy, Toxic};
 use buttress_fallback::Store;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -14,7 +15,8 @@ use crate::{
     put, store, told, works,
 };
 
-/// A listener whose queue is full, so that who connects gets no answer, not even a refusal.
+/// A listener whose queue is full, so that who connects gets no answer, not even a refusal: a proxy
+/// would accept him.
 async fn blackhole() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -29,10 +31,10 @@ async fn blackhole() -> (TcpListener, Vec<TcpStream>) {
 
 #[tokio::test]
 async fn refused_it_fails_at_once_and_works_a_moment_after_redis_is_there() {
-    // Bound, and so nobody else's while nobody is to listen at it.
-    let nobody = TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = nobody.local_addr().unwrap();
+    let peer = Peer::new(|_| Conduct::Answers).await;
+    let proxy = FaultProxy::builder(peer.address).start().await.unwrap();
+    proxy.handle().refuse().await.unwrap();
+    let address = proxy.address();
     let store = store(address, LONG);
     for _ in 0..100 {
         let error = fails(&store).await;
@@ -41,8 +43,8 @@ async fn refused_it_fails_at_once_and_works_a_moment_after_redis_is_there() {
     }
     let error = told(put(&store, "secret").await.unwrap_err().as_ref());
     assert!(error.contains("put \"key\": no connection"), "{error}");
-    drop(nobody);
-    let _peer = Peer::at(address, |_| Conduct::Answers).await;
+    assert_eq!(peer.connections(), 0);
+    proxy.handle().enable().await.unwrap();
     pause().await;
     works(&store).await;
 }
@@ -62,16 +64,15 @@ async fn without_an_answer_to_its_connection_it_fails_by_the_connect_limit() {
 
 #[tokio::test]
 async fn accepted_by_a_peer_that_never_speaks_it_fails_by_the_connect_limit() {
-    let peer = Peer::new(|number| match number {
-        0..3 => Conduct::NeverSpeaks,
-        _ => Conduct::Answers,
-    });
-    let peer = peer.await;
-    let store = store(peer.address, FAIR);
+    let peer = Peer::new(|_| Conduct::Answers).await;
+    let proxy = FaultProxy::builder(peer.address).start().await.unwrap();
+    proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
+    let store = store(proxy.address(), FAIR);
     for _ in 0..3 {
         let error = fails(&store).await;
         assert!(error.contains("no connection within 400ms"), "{error}");
     }
+    proxy.handle().remove("hangs");
     works(&store).await;
 }
 

@@ -70,14 +70,7 @@ struct Counts {
 impl Peer {
     /// A peer whose connection of this number, counted from 0, is treated so.
     pub(crate) async fn new(conduct: impl Fn(usize) -> Conduct + Send + 'static) -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap(), conduct).await
-    }
-
-    pub(crate) async fn at(
-        address: SocketAddr,
-        conduct: impl Fn(usize) -> Conduct + Send + 'static,
-    ) -> Self {
-        Self::on(TcpListener::bind(address).await.unwrap(), conduct)
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), conduct)
     }
 
     pub(crate) fn on(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use buttress_chaos::proxy::{FaultProxy, Toxic};
 use buttress_fallback::Store;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -13,25 +14,28 @@ use crate::{
 
 #[tokio::test]
 async fn a_peer_that_fell_silent_is_left_after_one_failure() {
-    let peer = Peer::new(|number| match number {
-        0 => Conduct::FallsSilent,
-        _ => Conduct::Answers,
-    });
-    let peer = peer.await;
-    let store = store(peer.address, FAIR);
+    let peer = Peer::new(|_| Conduct::Answers).await;
+    let proxy = FaultProxy::builder(peer.address).start().await.unwrap();
+    let store = store(proxy.address(), FAIR);
+    works(&store).await;
+    proxy.handle().add("hangs", Toxic::blackhole()).unwrap();
     let error = fails(&store).await;
     assert!(error.contains("no answer within 400ms"), "{error}");
+    proxy.handle().remove("hangs");
     works(&store).await;
     assert_eq!(peer.connections(), 2);
 }
 
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_is_noticed_by_nobody() {
-    let peer = Peer::new(|_| Conduct::ClosesAfterOne).await;
-    let store = store(peer.address, LONG);
+    let peer = Peer::new(|_| Conduct::Answers).await;
+    let proxy = FaultProxy::builder(peer.address).start().await.unwrap();
+    let store = store(proxy.address(), LONG);
     for asked in 1..=5 {
         assert_eq!(get(&store, "key").await.unwrap().unwrap(), "key");
         assert_eq!(peer.connections(), asked);
+        proxy.handle().refuse().await.unwrap();
+        proxy.handle().enable().await.unwrap();
     }
 }
 
