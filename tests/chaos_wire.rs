@@ -87,6 +87,29 @@ async fn a_client_of_http_1_sees_each_damage() {
     assert_eq!(fetch(&address).await.unwrap().split("date").next(), whole.split("date").next());
 }
 
+/// Over HTTP/2 a reset throws away what was not sent yet, the head among it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_of_http_2_sees_what_comes_before_a_body_breaks_off() {
+    let mut tasks = JoinSet::new();
+    let (address, faults) = axum_server(&mut tasks).await;
+    faults.set(none().breaks(1.0, 6).unwrap()).unwrap();
+    let client = reqwest::Client::builder().http2_prior_knowledge().timeout(BOUND).build().unwrap();
+    let mut calls = JoinSet::new();
+    let mut seen = 0;
+    for _ in 0..50 {
+        for _ in 0..20 {
+            let call = client.get(format!("http://{address}/")).send();
+            calls.spawn(async { call.await?.chunk().await });
+        }
+        while let Some(came) = calls.join_next().await {
+            seen +=
+                usize::from(came.unwrap().is_ok_and(|data| data.is_some_and(|d| d == "a body")));
+        }
+    }
+    // Of 1,000; a machine that is busy may be late now and then.
+    assert!(seen >= 950, "{seen}");
+}
+
 /// A channel to a server of tonic's own, with or without a layer around it.
 async fn tonic_server(tasks: &mut JoinSet<()>, chaos: ChaosLayer<Grpc>) -> Channel {
     let (reporter, service) = tonic_health::server::health_reporter();

@@ -18,6 +18,9 @@ use tokio::{
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
+/// How long a body waits before it breaks off.
+const LINGER: Duration = Duration::from_millis(5);
+
 type Frames = Vec<Result<Frame<Bytes>, BoxError>>;
 
 /// What a body is made of: its data, and how it ends.
@@ -189,6 +192,7 @@ proptest! {
 
         let halted = wanted.stalls.filter(|(after, _)| *after <= comes);
         let halted = halted.map_or(Duration::ZERO, |(_, lasts)| lasts);
+        let halted = halted + broken.map_or(Duration::ZERO, |_| LINGER);
         match wanted.pace {
             None => prop_assert_eq!(read.took, halted),
             Some(Pace::EachFrame(delay)) => prop_assert_eq!(read.took, halted + read.frames * delay),
@@ -276,12 +280,15 @@ async fn a_body_that_breaks_off_lets_go_of_the_one_inside_right_then() {
 }
 
 /// Or a server would never send what it has: it does when it has to wait.
-#[tokio::test]
-async fn a_reader_is_let_do_something_else_before_the_body_breaks_off() {
+#[tokio::test(start_paused = true)]
+async fn a_reader_has_time_to_pass_on_what_he_has_before_the_body_breaks_off() {
     let mut body = Wanted { breaks: Some(3), ..Wanted::default() }.of(Full::from("12345"));
     body.frame().await.unwrap().unwrap();
     let mut end = task::spawn(body.frame());
     assert_pending!(end.poll());
+    advance(LINGER - MILLI).await;
+    assert!(!end.is_woken());
+    advance(MILLI).await;
     assert!(end.is_woken());
     assert_ready!(end.poll()).unwrap().unwrap_err();
 }
