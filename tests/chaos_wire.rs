@@ -45,7 +45,8 @@ async fn axum_server(tasks: &mut JoinSet<()>) -> (String, ChaosHandle) {
 async fn fetch(address: &str) -> io::Result<String> {
     let fetch = async {
         let mut client = TcpStream::connect(address).await?;
-        client.write_all(b"GET / HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n").await?;
+        let asks = "GET / HTTP/1.1\r\nhost: shop\r\nte: trailers\r\nconnection: close, te\r\n\r\n";
+        client.write_all(asks.as_bytes()).await?;
         let mut text = String::new();
         client.read_to_string(&mut text).await?;
         Ok(text)
@@ -80,6 +81,10 @@ async fn a_client_of_http_1_sees_each_damage() {
     faults.set(none().slow(1.0, Pace::BytesPerSecond(rate)).unwrap()).unwrap();
     assert!(fetch(&address).await.unwrap().ends_with(TEXT));
     assert!(start.elapsed() >= Duration::from_millis(95), "32 bytes at 320 a second");
+
+    faults.set(none().trailers(1.0, 14).unwrap()).unwrap();
+    let said = "0\r\ngrpc-status: 14\r\ngrpc-message: fault injected on purpose\r\n\r\n";
+    assert!(fetch(&address).await.unwrap().ends_with(said));
 
     faults.set(none().errors(1.0).unwrap()).unwrap();
     assert!(fetch(&address).await.unwrap().starts_with("HTTP/1.1 503"));

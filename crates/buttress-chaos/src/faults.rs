@@ -185,7 +185,8 @@ impl Faults {
         Ok(self)
     }
 
-    /// Lets the trailers of this share of the responses say this `grpc-status`.
+    /// Lets the trailers of this share of the responses say this `grpc-status`. Over HTTP/1 a server sends
+    /// trailers only to a client that says `TE: trailers`.
     ///
     /// # Errors
     ///

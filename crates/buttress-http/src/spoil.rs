@@ -5,7 +5,8 @@ mod body;
 use buttress_core::{BoxError, Damage, Spoil};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_body::Body;
 
@@ -84,11 +85,17 @@ where
 }
 
 fn spoiled<B: Body>(mut response: Response<B>, mut damage: Damage) -> Response<Spoiled<B>> {
+    let headers = response.headers_mut();
     // A response that is its head alone says there how the call went, and has no trailers.
-    if response.headers().contains_key(GRPC_STATUS)
+    if headers.contains_key(GRPC_STATUS)
         && let Some(code) = damage.trailers.take()
     {
-        say(response.headers_mut(), code);
+        say(headers, code);
+    }
+    // Over HTTP/1 trailers follow only on what is of no known length, and those alone that were announced.
+    if damage.trailers.is_some() {
+        headers.remove(CONTENT_LENGTH);
+        let _ = headers.try_append(TRAILER, HeaderValue::from_static("grpc-status, grpc-message"));
     }
     response.map(|body| Spoiled::new(body, damage))
 }

@@ -409,8 +409,11 @@ async fn the_status_of_a_call_is_replaced_where_it_is_said() {
         assert!(response.into_body().is_end_stream(), "it has no trailers");
     }
 
-    // Trailers can not follow on what is of a known length.
-    let body = spoil(Response::new(Full::from("message")), damage()).into_body();
+    // Trailers can not follow on what is of a known length, and are announced.
+    let known = Response::builder().header("content-length", 7).body(Full::from("message"));
+    let (head, body) = spoil(known.unwrap(), damage()).into_parts();
+    assert!(!head.headers.contains_key("content-length"));
+    assert_eq!(head.headers["trailer"], "grpc-status, grpc-message");
     assert_eq!((body.size_hint().lower(), body.size_hint().upper()), (7, None));
     let trailers = read(body).await.trailers.unwrap();
     assert_eq!(trailers["grpc-status"], "14");
