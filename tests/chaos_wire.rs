@@ -31,7 +31,11 @@ fn none() -> Faults {
 
 /// A server of axum that always answers with the text, and what makes it fail.
 async fn axum_server(tasks: &mut JoinSet<()>) -> (String, ChaosHandle) {
-    let chaos = ChaosLayer::builder().protocol(Http::new()).build().unwrap();
+    let http = Http::new().injected(|bare| {
+        let page = if bare.status() == 418 { "a pot of tea" } else { "" };
+        bare.map(|()| page.into())
+    });
+    let chaos = ChaosLayer::builder().protocol(http).build().unwrap();
     let faults = chaos.handle();
     let layers = ServiceBuilder::new().layer(RespondLayer::new()).layer(chaos);
     let router = Router::new().route("/", get(async || TEXT)).layer(layers);
@@ -71,6 +75,10 @@ async fn a_client_of_http_1_sees_each_damage() {
     faults.set(none().status(1.0, 503).unwrap()).unwrap();
     let status = fetch(&address).await.unwrap();
     assert!(status.starts_with("HTTP/1.1 503") && status.contains("content-length: 0"), "{status}");
+    faults.set(none().status(1.0, 418).unwrap()).unwrap();
+    let page = fetch(&address).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 418") && page.ends_with("\r\n\r\na pot of tea"), "{page}");
+    assert!(page.contains("content-length: 12"), "{page}");
 
     let (delay, start) = (Duration::from_millis(50), Instant::now());
     faults.set(none().stalls(1.0, 6, delay).unwrap()).unwrap();

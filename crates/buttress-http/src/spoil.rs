@@ -38,12 +38,12 @@ where
         Some(spoiled(response, damage))
     }
 
-    /// One of a status from 200 to 599, and nothing else.
+    /// One of a status from 200 to 599, and what [`injected`](Http::injected) makes of it.
     fn failure(&self, status: u16) -> Option<Self::Response> {
         let status = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status))?;
-        let mut response = Response::new(Spoiled::empty());
+        let mut response = Response::new(());
         *response.status_mut() = status;
-        Some(response)
+        Some((self.injected)(response).map(Spoiled::whole))
     }
 
     fn take_header(&self, request: &mut Request<A>, name: &str) -> Option<String> {
@@ -67,16 +67,17 @@ where
         Some(spoiled(response, damage))
     }
 
-    /// One that is its head alone, with a code of gRPC, from 0 to 16.
+    /// One that is its head alone, with a code of gRPC, from 0 to 16, and what
+    /// [`injected`](Grpc::injected) makes of it.
     fn failure(&self, status: u16) -> Option<Self::Response> {
         if status > LAST_CODE {
             return None;
         }
-        let mut response = Response::new(Spoiled::empty());
+        let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         say(headers, status);
-        Some(response)
+        Some((self.http.injected)(response).map(Spoiled::whole))
     }
 
     fn take_header(&self, request: &mut Request<A>, name: &str) -> Option<String> {

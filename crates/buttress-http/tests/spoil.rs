@@ -450,6 +450,37 @@ fn failures_are_of_the_protocol_s_own_statuses() {
     }
 }
 
+/// Of any status, with any headers and any body, which promises its length.
+#[tokio::test]
+async fn a_failure_is_any_response_that_a_function_makes() {
+    fn page(bare: Response<()>) -> Response<Bytes> {
+        let said = bare.headers().get("grpc-status").cloned();
+        let code = said.map_or(bare.status().as_str().to_owned(), |code| format!("{code:?}"));
+        let response = Response::builder().status(418).header("retry-after", 2);
+        response.body(Bytes::from(format!("teapot in place of {code}"))).unwrap()
+    }
+    let http = failure(&Http::new().injected(page), 503).unwrap();
+    let grpc = failure(&Grpc::new().injected(page), 14).unwrap();
+    for (response, expected) in
+        [(http, "teapot in place of 503"), (grpc, "teapot in place of \"14\"")]
+    {
+        let (head, mut body) = response.into_parts();
+        assert_eq!(
+            (head.status.as_u16(), &head.headers["retry-after"]),
+            (418, &"2".parse().unwrap())
+        );
+        assert_eq!(head.headers.len(), 1);
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+        assert_eq!((body.is_end_stream(), body.size_hint().exact()), (true, Some(0)));
+        assert!(body.frame().await.is_none());
+    }
+    // What is no status of the protocol is none of which it could make something.
+    assert!(failure(&Http::new().injected(page), 14).is_none());
+    assert!(failure(&Grpc::new().injected(page), 503).is_none());
+}
+
 #[test]
 fn a_header_is_taken_with_all_its_values() {
     fn take<P: Spoil<Request<()>, Response<Full<Bytes>>>>(protocol: &P) {

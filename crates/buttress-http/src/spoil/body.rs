@@ -52,7 +52,7 @@ struct Spoiling {
     passed: u64,
     /// What comes next, and waits for its time.
     next: Option<Frame<Bytes>>,
-    /// What is left of a frame that was divided.
+    /// What is left of a frame that was divided, or of a body that is no other's.
     rest: Bytes,
     wait: Wait,
     /// When the pace allows what has passed.
@@ -75,8 +75,10 @@ impl<B> Spoiled<B> {
         Self { body: Some(body), spoiling }
     }
 
-    pub(super) fn empty() -> Self {
-        Self { body: None, spoiling: None }
+    /// One of these bytes alone.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        let rest = |bytes| Box::new(Spoiling { rest: bytes, ..Spoiling::new(Damage::default()) });
+        Self { body: None, spoiling: (!bytes.is_empty()).then(|| rest(bytes)) }
     }
 }
 
