@@ -128,7 +128,7 @@ mod tests {
             (Some(for_ever("other")), Faults::none()),
         ] {
             let switch = Switch::new(&Faults::none());
-            switch.play(Timeline::from_iter([outage()].into_iter().chain(last)));
+            switch.play([outage()].into_iter().chain(last).collect());
             for second in [Faults::none(), errors()] {
                 assert_eq!((switch.get("chaos"), switch.is_on()), (second, true));
                 advance(SECOND).await;
