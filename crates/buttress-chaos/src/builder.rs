@@ -122,7 +122,8 @@ impl<P, Q, C> ChaosLayerBuilder<P, Q, C> {
     /// else is in force and whoever else is [selected](Self::only); if the list is empty, none. What can
     /// not be read, or is not allowed, is an error of the call, a [`ConfigError`]. Without the secret
     /// the header does nothing. Both headers are taken out of all requests, so that none travels on.
-    /// Under a protocol without headers, as `Plain` is, nobody is listened to.
+    /// Under a protocol without headers, as `Plain` is, nobody is listened to; and a layer that is
+    /// [disabled](ChaosLayer::disabled) leaves both where they are.
     ///
     /// The header is a list of these, which are the methods of [`Faults`]:
     ///
@@ -136,9 +137,8 @@ impl<P, Q, C> ChaosLayerBuilder<P, Q, C> {
     /// | `slow=1024`, `slow=50ms` | bytes a second, or a time for each frame |
     /// | `trailers=14` | a code of gRPC |
     ///
-    /// The secret has 16 characters of visible ASCII at the least. It is compared in constant time, so that what
-    /// that takes tells nothing but its length. Who
-    /// knows it can make each of his calls fail, and hold them for as long as nobody cuts them.
+    /// The secret has 16 characters of visible ASCII at the least. It is compared in constant time, so that
+    /// what that takes tells nothing but its length. Who knows it can make each of his calls fail, and hold them for as long as nobody cuts them.
     pub fn control(self, secret: impl Into<Arc<str>>) -> ChaosLayerBuilder<P, Q, BySecret> {
         let control = BySecret::new(secret.into());
         let wrong = control.check().err();

@@ -125,6 +125,8 @@ impl Faults {
     /// `Http` one of HTTP from 200 to 599, under `Grpc` a code of gRPC, from 0 to 16. Under a protocol
     /// that has no such status the call fails, as by [`errors`](Self::errors).
     ///
+    /// By the protocol's `injected` it is any other response, with headers and a body.
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] if `rate` is outside its range or not a number, or if `status` is above 599.
@@ -186,7 +188,8 @@ impl Faults {
         Ok(self)
     }
 
-    /// Lets the trailers of this share of the responses say this `grpc-status`.
+    /// Lets the trailers of this share of the responses say this `grpc-status`. Over HTTP/1 a server sends
+    /// trailers only to a client that says `TE: trailers`.
     ///
     /// # Errors
     ///

@@ -154,7 +154,7 @@ mod switch;
 mod timeline;
 
 pub use builder::ChaosLayerBuilder;
-pub use buttress_core::{Pace, Stall};
+pub use buttress_core::Pace;
 pub use control::{ByPredicate, BySecret, CONTROL_HEADER, Control, SECRET_HEADER, Uncontrolled};
 pub use faults::Faults;
 pub use future::ResponseFuture;

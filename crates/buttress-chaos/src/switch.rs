@@ -74,8 +74,23 @@ impl Switch {
         match program {
             Program::Always(faults) => *faults,
             Program::Timeline { timeline, start } => {
-                at(&timeline, name, Instant::now().saturating_duration_since(start))
+                let played = Instant::now().saturating_duration_since(start);
+                let faults = at(&timeline, name, played);
+                if played >= timeline.end() {
+                    self.settle(&timeline, &faults);
+                }
+                faults
             }
+        }
+    }
+
+    /// Puts what a timeline ended with in its place, so that a call costs no more than if it had been set.
+    fn settle(&self, over: &Arc<Timeline<Faults>>, faults: &Faults) {
+        let mut current = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        // Or what was put in its place meanwhile would be lost.
+        if matches!(&*current, Program::Timeline { timeline, .. } if Arc::ptr_eq(timeline, over)) {
+            *current = Program::Always(Arc::new(*faults));
+            self.on.store(!faults.is_none(), Ordering::Relaxed);
         }
     }
 
@@ -88,4 +103,52 @@ impl Switch {
 /// All that is in force at a time; of one kind that which began last.
 fn at(timeline: &Timeline<Faults>, name: &str, at: Duration) -> Faults {
     timeline.active_for(name, at).fold(Faults::none(), |before, step| step.fault().or(before))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::Step;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn errors() -> Faults {
+        Faults::none().errors(1.0).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeline_that_is_over_costs_no_more_than_what_it_ended_with() {
+        let outage = || Step::new(SECOND, errors()).lasting(SECOND).unwrap();
+        let for_ever = |target: &str| Step::new(3 * SECOND, errors()).on(target).unwrap();
+        for (last, ends_with) in [
+            (None, Faults::none()),
+            (Some(for_ever("chaos")), errors()),
+            (Some(for_ever("other")), Faults::none()),
+        ] {
+            let switch = Switch::new(&Faults::none());
+            switch.play([outage()].into_iter().chain(last).collect());
+            for second in [Faults::none(), errors()] {
+                assert_eq!((switch.get("chaos"), switch.is_on()), (second, true));
+                advance(SECOND).await;
+            }
+            advance(SECOND).await;
+            assert_eq!(switch.get("chaos"), ends_with);
+            assert_eq!(switch.is_on(), !ends_with.is_none());
+            assert!(matches!(*switch.program.lock().unwrap(), Program::Always(_)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_put_in_place_of_a_timeline_meanwhile_stays() {
+        let switch = Switch::new(&Faults::none());
+        let over = Arc::new(Timeline::new());
+        switch.set(&errors());
+        switch.settle(&over, &Faults::none());
+        assert_eq!((switch.get("chaos"), switch.is_on()), (errors(), true));
+        switch.play(Timeline::from_iter([Step::new(SECOND, errors())]));
+        switch.settle(&over, &Faults::none());
+        assert!(switch.is_on());
+    }
 }

@@ -69,7 +69,8 @@ async fn who_knows_the_secret_meets_what_he_asks_for_and_nothing_else() {
         ] {
             let start = Instant::now();
             assert_eq!(outcome(&layer, ask(faults)).await, expected, "{faults}");
-            assert_eq!(start.elapsed(), takes * SECOND, "{faults}");
+            // But for the moment in which a body waits before it breaks off.
+            assert_eq!(start.elapsed().as_secs(), takes, "{faults}");
         }
     }
     // Several fields are one list.

@@ -182,9 +182,9 @@ async fn each_damage_is_told_once_and_seen() {
     let whole = "onetwo, trailers 0 after 1s";
     for (faults, told, seen) in [
         (none, vec![], whole),
-        (none.cut(1.0, 4).unwrap(), vec!["cut"], "onet, UnexpectedEof after 0ns"),
+        (none.cut(1.0, 4).unwrap(), vec!["cut"], "onet, UnexpectedEof after 5ms"),
         (none.cut(1.0, 7).unwrap(), vec!["cut"], whole),
-        (none.breaks(1.0, 4).unwrap(), vec!["break"], "onet, on purpose after 0ns"),
+        (none.breaks(1.0, 4).unwrap(), vec!["break"], "onet, on purpose after 5ms"),
         (none.stalls(1.0, 4, SECOND).unwrap(), vec!["stall"], "onetwo, trailers 0 after 2s"),
         (
             none.slow(1.0, Pace::EachFrame(SECOND)).unwrap(),
@@ -196,12 +196,12 @@ async fn each_damage_is_told_once_and_seen() {
         (
             none.cut(1.0, 2).unwrap().breaks(1.0, 3).unwrap(),
             vec!["cut", "break"],
-            "on, UnexpectedEof after 0ns",
+            "on, UnexpectedEof after 5ms",
         ),
         (
             none.cut(1.0, 3).unwrap().breaks(1.0, 2).unwrap(),
             vec!["cut", "break"],
-            "on, on purpose after 0ns",
+            "on, on purpose after 5ms",
         ),
     ] {
         let recorder = Recorder::new();

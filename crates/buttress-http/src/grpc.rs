@@ -45,7 +45,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// it, whatever the status of HTTP is.
 ///
 /// A chaos layer damages under it what it damages under [`Http`], and answers with a code, from 0 to 16, in
-/// a response that is its head alone.
+/// a response that is its head alone, or what [`injected`](Self::injected) makes of it.
 ///
 /// ```
 /// use buttress_core::Judgement;
@@ -59,7 +59,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Grpc {
-    http: Http,
+    pub(crate) http: Http,
     codes: Codes,
     repeatable: fn(&str) -> bool,
 }
@@ -107,6 +107,13 @@ impl Grpc {
     /// As [`Http::degraded_header`].
     pub const fn degraded_header(mut self, header: Option<&'static HeaderName>) -> Self {
         self.http = self.http.degraded_header(header);
+        self
+    }
+
+    /// As [`Http::injected`]; it is handed a response that is its head alone, with the code that was asked
+    /// for. It may give what no server of gRPC does, as the page of a proxy that stands before one.
+    pub const fn injected(mut self, make: fn(Response<()>) -> Response<Bytes>) -> Self {
+        self.http = self.http.injected(make);
         self
     }
 

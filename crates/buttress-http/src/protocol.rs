@@ -5,6 +5,7 @@ use std::{error::Error, time::Duration};
 use buttress_core::{
     Attempt, BoxError, Classify, Discard, Follow, Follower, Judgement, Obstacle, Repeat, Repeated,
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
 
@@ -134,7 +135,8 @@ pub static ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-at
 /// # What is damaged on purpose
 ///
 /// Under a chaos layer, bodies and their trailers, see [`Spoiled`](crate::Spoiled); or else the answer is a
-/// status from 200 to 599 and nothing else. A `grpc-status` in the head is replaced there.
+/// status from 200 to 599 and nothing else, or what [`injected`](Self::injected) makes of it. A `grpc-status`
+/// in the head is replaced there.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Http {
@@ -144,6 +146,7 @@ pub struct Http {
     statuses: Statuses,
     idempotent: fn(&Method) -> bool,
     timed_to_head: bool,
+    pub(crate) injected: fn(Response<()>) -> Response<Bytes>,
 }
 
 impl Http {
@@ -156,6 +159,7 @@ impl Http {
             statuses: Statuses::new(),
             idempotent: Method::is_idempotent,
             timed_to_head: false,
+            injected: |bare| bare.map(|()| Bytes::new()),
         }
     }
 
@@ -239,6 +243,26 @@ impl Http {
     /// default, and for its own.
     pub const fn degraded_header(mut self, header: Option<&'static HeaderName>) -> Self {
         self.degraded_header = header;
+        self
+    }
+
+    /// Makes by this function the answers that a chaos layer gives in place of the service's own. It is
+    /// handed one of the status that was asked for, and gives any response. Default: the bare status.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use buttress_http::Http;
+    /// use http::header::RETRY_AFTER;
+    ///
+    /// let http = Http::new().injected(|mut response| {
+    ///     if response.status() == 503 {
+    ///         response.headers_mut().insert(RETRY_AFTER, 2.into());
+    ///     }
+    ///     response.map(|()| Bytes::from("<h1>We will be back soon</h1>"))
+    /// });
+    /// ```
+    pub const fn injected(mut self, make: fn(Response<()>) -> Response<Bytes>) -> Self {
+        self.injected = make;
         self
     }
 

@@ -5,7 +5,8 @@ mod body;
 use buttress_core::{BoxError, Damage, Spoil};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_body::Body;
 
@@ -37,12 +38,12 @@ where
         Some(spoiled(response, damage))
     }
 
-    /// One of a status from 200 to 599, and nothing else.
+    /// One of a status from 200 to 599, and what [`injected`](Http::injected) makes of it.
     fn failure(&self, status: u16) -> Option<Self::Response> {
         let status = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status))?;
-        let mut response = Response::new(Spoiled::empty());
+        let mut response = Response::new(());
         *response.status_mut() = status;
-        Some(response)
+        Some((self.injected)(response).map(Spoiled::whole))
     }
 
     fn take_header(&self, request: &mut Request<A>, name: &str) -> Option<String> {
@@ -66,16 +67,17 @@ where
         Some(spoiled(response, damage))
     }
 
-    /// One that is its head alone, with a code of gRPC, from 0 to 16.
+    /// One that is its head alone, with a code of gRPC, from 0 to 16, and what
+    /// [`injected`](Grpc::injected) makes of it.
     fn failure(&self, status: u16) -> Option<Self::Response> {
         if status > LAST_CODE {
             return None;
         }
-        let mut response = Response::new(Spoiled::empty());
+        let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         say(headers, status);
-        Some(response)
+        Some((self.http.injected)(response).map(Spoiled::whole))
     }
 
     fn take_header(&self, request: &mut Request<A>, name: &str) -> Option<String> {
@@ -84,11 +86,17 @@ where
 }
 
 fn spoiled<B: Body>(mut response: Response<B>, mut damage: Damage) -> Response<Spoiled<B>> {
+    let headers = response.headers_mut();
     // A response that is its head alone says there how the call went, and has no trailers.
-    if response.headers().contains_key(GRPC_STATUS)
+    if headers.contains_key(GRPC_STATUS)
         && let Some(code) = damage.trailers.take()
     {
-        say(response.headers_mut(), code);
+        say(headers, code);
+    }
+    // Over HTTP/1 trailers follow only on what is of no known length, and those alone that were announced.
+    if damage.trailers.is_some() {
+        headers.remove(CONTENT_LENGTH);
+        let _ = headers.try_append(TRAILER, HeaderValue::from_static("grpc-status, grpc-message"));
     }
     response.map(|body| Spoiled::new(body, damage))
 }

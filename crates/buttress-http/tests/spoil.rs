@@ -18,6 +18,9 @@ use tokio::{
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
+/// How long a body waits before it breaks off.
+const LINGER: Duration = Duration::from_millis(5);
+
 type Frames = Vec<Result<Frame<Bytes>, BoxError>>;
 
 /// What a body is made of: its data, and how it ends.
@@ -189,6 +192,7 @@ proptest! {
 
         let halted = wanted.stalls.filter(|(after, _)| *after <= comes);
         let halted = halted.map_or(Duration::ZERO, |(_, lasts)| lasts);
+        let halted = halted + broken.map_or(Duration::ZERO, |_| LINGER);
         match wanted.pace {
             None => prop_assert_eq!(read.took, halted),
             Some(Pace::EachFrame(delay)) => prop_assert_eq!(read.took, halted + read.frames * delay),
@@ -276,12 +280,15 @@ async fn a_body_that_breaks_off_lets_go_of_the_one_inside_right_then() {
 }
 
 /// Or a server would never send what it has: it does when it has to wait.
-#[tokio::test]
-async fn a_reader_is_let_do_something_else_before_the_body_breaks_off() {
+#[tokio::test(start_paused = true)]
+async fn a_reader_has_time_to_pass_on_what_he_has_before_the_body_breaks_off() {
     let mut body = Wanted { breaks: Some(3), ..Wanted::default() }.of(Full::from("12345"));
     body.frame().await.unwrap().unwrap();
     let mut end = task::spawn(body.frame());
     assert_pending!(end.poll());
+    advance(4 * MILLI).await;
+    assert!(!end.is_woken());
+    advance(MILLI).await;
     assert!(end.is_woken());
     assert_ready!(end.poll()).unwrap().unwrap_err();
 }
@@ -402,8 +409,11 @@ async fn the_status_of_a_call_is_replaced_where_it_is_said() {
         assert!(response.into_body().is_end_stream(), "it has no trailers");
     }
 
-    // Trailers can not follow on what is of a known length.
-    let body = spoil(Response::new(Full::from("message")), damage()).into_body();
+    // Trailers can not follow on what is of a known length, and are announced.
+    let known = Response::builder().header("content-length", 7).body(Full::from("message"));
+    let (head, body) = spoil(known.unwrap(), damage()).into_parts();
+    assert!(!head.headers.contains_key("content-length"));
+    assert_eq!(head.headers["trailer"], "grpc-status, grpc-message");
     assert_eq!((body.size_hint().lower(), body.size_hint().upper()), (7, None));
     let trailers = read(body).await.trailers.unwrap();
     assert_eq!(trailers["grpc-status"], "14");
@@ -438,6 +448,38 @@ fn failures_are_of_the_protocol_s_own_statuses() {
             assert!(response.body().is_end_stream());
         }
     }
+}
+
+/// Of any status, with any headers and any body, which promises its length.
+#[tokio::test]
+async fn a_failure_is_any_response_that_a_function_makes() {
+    fn page(bare: Response<()>) -> Response<Bytes> {
+        let (head, ()) = bare.into_parts();
+        let said = head.headers.get("grpc-status");
+        let code = said.map_or(head.status.as_str().to_owned(), |code| format!("{code:?}"));
+        let response = Response::builder().status(418).header("retry-after", 2);
+        response.body(Bytes::from(format!("teapot in place of {code}"))).unwrap()
+    }
+    let http = failure(&Http::new().injected(page), 503).unwrap();
+    let grpc = failure(&Grpc::new().injected(page), 14).unwrap();
+    for (response, expected) in
+        [(http, "teapot in place of 503"), (grpc, "teapot in place of \"14\"")]
+    {
+        let (head, mut body) = response.into_parts();
+        assert_eq!(
+            (head.status.as_u16(), &head.headers["retry-after"]),
+            (418, &"2".parse().unwrap())
+        );
+        assert_eq!(head.headers.len(), 1);
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+        assert_eq!((body.is_end_stream(), body.size_hint().exact()), (true, Some(0)));
+        assert!(body.frame().await.is_none());
+    }
+    // What is no status of the protocol is none of which it could make something.
+    assert!(failure(&Http::new().injected(page), 14).is_none());
+    assert!(failure(&Grpc::new().injected(page), 503).is_none());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    mem::{replace, take},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -20,11 +21,16 @@ const PIECES: u64 = 20;
 /// How far a slow body may lag behind and catch up: what timers lose by their being coarse.
 const GRACE: Duration = Duration::from_millis(20);
 
+/// How long a body waits before it breaks off. A server sends what it has, the head among it, when it
+/// has to wait, and forgets it at an error; over HTTP/2 another task sends, and has to come round to it.
+const LINGER: Duration = Duration::from_millis(5);
+
 /// The body of a response that went through a chaos layer: as it was, or damaged.
 ///
 /// As it was, frames, `size_hint` and `is_end_stream` are those of the body inside. A body that is to be
 /// cut still promises what it promised, as one does whose connection is lost. A place counts as reached
-/// when so many bytes have passed, also if nothing more would have come.
+/// when so many bytes have passed, also if nothing more would have come. It breaks off 5 ms later, so that a
+/// server has sent what came before.
 #[pin_project]
 pub struct Spoiled<B> {
     // None where it is over.
@@ -40,13 +46,13 @@ struct Spoiling {
     stalls: Option<Stall>,
     pace: Option<Pace>,
     trailers: Option<u16>,
-    /// Whether the reader was let do something else before the body breaks off.
-    paused: bool,
+    /// Whether the reader was given time to pass on what he has, before the body breaks off.
+    lingered: bool,
     /// The bytes of data that the reader has.
     passed: u64,
     /// What comes next, and waits for its time.
     next: Option<Frame<Bytes>>,
-    /// What is left of a frame that was divided.
+    /// What is left of a frame that was divided, or of a body that is no other's.
     rest: Bytes,
     wait: Wait,
     /// When the pace allows what has passed.
@@ -69,8 +75,10 @@ impl<B> Spoiled<B> {
         Self { body: Some(body), spoiling }
     }
 
-    pub(super) fn empty() -> Self {
-        Self { body: None, spoiling: None }
+    /// One of these bytes alone.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        let rest = |bytes| Box::new(Spoiling { rest: bytes, ..Spoiling::new(Damage::default()) });
+        Self { body: None, spoiling: (!bytes.is_empty()).then(|| rest(bytes)) }
     }
 }
 
@@ -82,7 +90,7 @@ impl Spoiling {
             stalls,
             pace,
             trailers,
-            paused: false,
+            lingered: false,
             passed: 0,
             next: None,
             rest: Bytes::new(),
@@ -109,14 +117,12 @@ impl Spoiling {
                 self.wait = Wait::of(stall.lasts, Instant::now());
                 continue;
             }
-            let is_at = |broken: &mut Break| broken.after <= self.passed;
-            if let Some(broken) = self.breaks.take_if(is_at) {
-                if !std::mem::replace(&mut self.paused, true) {
-                    // A server sends what it has when it has to wait, and at an error forgets it.
-                    self.breaks = Some(broken);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            let is_at = |broken: &Break| broken.after <= self.passed;
+            if self.breaks.as_ref().is_some_and(is_at) && !replace(&mut self.lingered, true) {
+                self.wait = Wait::of(LINGER, Instant::now());
+                continue;
+            }
+            if let Some(broken) = self.breaks.take_if(|broken| is_at(broken)) {
                 body.set(None);
                 self.end();
                 return Poll::Ready(Some(Err(broken.error)));
@@ -131,7 +137,7 @@ impl Spoiling {
                     None => None,
                 }
             } else {
-                Some(Frame::data(std::mem::take(&mut self.rest)))
+                Some(Frame::data(take(&mut self.rest)))
             };
             let Some(frame) = self.trailed(frame) else { return Poll::Ready(None) };
             let frame = self.divided(frame);
