@@ -32,12 +32,9 @@ impl fmt::Display for Faults {
 
 fn say<T>(name: &str, fault: Option<Rated<T>>, what: impl Fn(T) -> String) -> Option<String> {
     let Rated { rate, what: fault } = fault?;
-    let mut said = format!("{name}{}", what(fault));
-    if rate < 1.0 {
-        // Two digits behind the point at most, and none that says nothing.
-        said += &format!(" on {} %", (rate * 10_000.0).round() / 100.0);
-    }
-    Some(said)
+    // Two digits behind the point at most, and none that says nothing.
+    let share = (rate < 1.0).then(|| format!(" on {} %", (rate * 10_000.0).round() / 100.0));
+    Some(format!("{name}{}{}", what(fault), share.unwrap_or_default()))
 }
 
 fn pace(pace: Pace) -> String {
