@@ -34,7 +34,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) async fn start(router: Router, meter: Arc<Meter>) -> io::Result<Self> {
+    pub(crate) fn start(router: Router, meter: Arc<Meter>) -> io::Result<Self> {
         Ok(Self { server: Server::start(router)?, meter })
     }
 

@@ -149,9 +149,9 @@ async fn run(args: &Args) -> Result<Report, BoxError> {
     let fetch = Buttressed::new(upstreams.addresses(), &buttressed, run)?;
     let breakers = fetch.breakers();
     let router = Buttressed::protect(gateway::router(fetch, Arc::clone(&buttressed)))?;
-    let buttressed = Gateway::start(router, buttressed).await?;
+    let buttressed = Gateway::start(router, buttressed)?;
     let router = gateway::router(Bare::new(upstreams.addresses(), &bare), Arc::clone(&bare));
-    let bare = Gateway::start(router, bare).await?;
+    let bare = Gateway::start(router, bare)?;
     let urls = format!("bare: {}\nbuttressed: {}", bare.url(), buttressed.url());
     if args.serve {
         eprintln!("{urls}");
