@@ -123,7 +123,8 @@ fn broken(report: &Report) -> Option<String> {
         return Some("the buttressed gateway answered less than 99 % within 1 s".into());
     }
     let down = *scenario == Scenario::PricingDown;
-    (down && buttressed.priced.while_pricing_failed < GOAL).then(|| {
+    let priced = buttressed.priced.while_pricing_failed;
+    (down && priced.is_some_and(|part| part < GOAL)).then(|| {
         let known = percent(*looked_at_before);
         format!(
             "less than 99 % of the buttressed pages had a price while pricing was down; {known} were \

@@ -11,8 +11,8 @@ use crate::{faults::Script, figures::ratio, load::Arrival, measure::Answer, shop
 pub(crate) struct Priced {
     pub(crate) pages: usize,
     /// The part of the requests that were due while pricing failed; those that got no page are
-    /// among them.
-    pub(crate) while_pricing_failed: f64,
+    /// among them. None if none were due then.
+    pub(crate) while_pricing_failed: Option<f64>,
 }
 
 impl Priced {
@@ -28,7 +28,7 @@ impl Priced {
         }
         Self {
             pages: answers.iter().filter(|answer| is_priced(answer)).count(),
-            while_pricing_failed: ratio(priced, due),
+            while_pricing_failed: (due > 0).then(|| ratio(priced, due)),
         }
     }
 }
@@ -83,7 +83,10 @@ mod tests {
         let answers = [without, with, with, without, None, with, without];
         let priced = Priced::of(&schedule(&[1; 7]), &answers, &outage());
         assert_eq!(priced.pages, 3, "of the whole run");
-        assert!((priced.while_pricing_failed - 0.5).abs() < f64::EPSILON, "{priced:?}");
+        assert_eq!(priced.while_pricing_failed, Some(0.5));
+        let well = Script::new(Timeline::new(), Timeline::new());
+        let priced = Priced::of(&schedule(&[1; 7]), &answers, &well);
+        assert_eq!(priced.while_pricing_failed, None, "pricing has not failed");
     }
 
     #[test]

@@ -81,7 +81,10 @@ impl Report {
             row("full pages again after recovery", &|f| never(f.full_pages_again_s));
         }
         row("pages with a price", &|f| f.priced.pages.to_string());
-        row("pages with a price while pricing fails", &|f| percent(f.priced.while_pricing_failed));
+        if self.bare.priced.while_pricing_failed.is_some() {
+            let priced = |f: &Figures| f.priced.while_pricing_failed.map(percent);
+            row("pages with a price while pricing fails", &|f| priced(f).unwrap_or_default());
+        }
         table.push_str("\nwho served the parts of the buttressed pages\n");
         for (upstream, served) in self.buttressed.parts.each() {
             writeln!(table, "{upstream:<17} {served}").expect("a string takes it");

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Json, Router, extract::Path, routing::get};
 use buttress::{
     chaos::proxy::{FaultProxy, Playing},
-    prelude::{BoxError, ChaosHandle, ChaosLayer, RespondLayer},
+    prelude::{BoxError, ChaosHandle, ChaosLayer, Http, RespondLayer},
 };
 use tokio::{
     task::JoinSet,
@@ -99,7 +99,13 @@ impl Upstreams {
 
 impl Running {
     async fn start(upstream: Upstream, seed: u64) -> Result<Self, BoxError> {
-        let chaos = ChaosLayer::builder().name(upstream.name()).rng(seed).build()?;
+        // Whatever a file can say happens as it is said: statuses and bodies by HTTP, and panics.
+        let chaos = ChaosLayer::builder()
+            .protocol(Http::new())
+            .name(upstream.name())
+            .rng(seed)
+            .allow_panics()
+            .build()?;
         let service = chaos.handle();
         // Injected errors become 503s.
         let layers = ServiceBuilder::new().layer(RespondLayer::new()).layer(chaos);
@@ -118,5 +124,57 @@ impl Running {
     async fn shut_down(self) {
         self.proxy.shut_down().await;
         self.server.shut_down().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use buttress::chaos::Timeline;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// What the search answers, up to the end of the connection.
+    async fn answer(upstreams: &Upstreams) -> String {
+        let mut stream =
+            TcpStream::connect(upstreams.addresses()[Upstream::Search as usize]).await.unwrap();
+        let request = b"GET /tea HTTP/1.1\r\nhost: search\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        let read = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+        if let Err(error) = read {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_file_says_of_an_upstream_happens_as_it_says() {
+        let upstreams = Upstreams::start(1).await.unwrap();
+        let well = answer(&upstreams).await;
+        assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+        for (fault, status, ends) in [
+            ("errors = 1.0", "HTTP/1.1 503", true),
+            ("status = { code = 429 }", "HTTP/1.1 429", true),
+            ("cut = { after = 3 }", "HTTP/1.1 200", false),
+            ("panics = 1.0", "", false),
+        ] {
+            let text = format!("[[fault]]\nat = \"0s\"\ntarget = \"search\"\n{fault}");
+            let service = Timeline::from_toml(&text).unwrap();
+            let script = Script::new(Timeline::new(), service);
+            let playing: Vec<_> =
+                upstreams.0.iter().map(|running| running.play(&script).unwrap()).collect();
+            let ill = answer(&upstreams).await;
+            assert!(ill.starts_with(status), "{fault}: {ill}");
+            assert!(ends || ill.len() < well.len(), "{fault}: {ill}");
+            drop(playing);
+        }
+        upstreams.shut_down().await;
     }
 }

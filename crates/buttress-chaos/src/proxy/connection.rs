@@ -1,6 +1,6 @@
 //! One connection: two directions between two sockets.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,21 +28,30 @@ pub(super) struct Settings {
 }
 
 /// Carries all that a client and the upstream have for one another. If it is dropped before, both are
-/// reset.
-pub(super) async fn carry(client: TcpStream, upstream: &str, settings: Settings) {
-    let mut client = Side::new(client);
-    // He was accepted already; that there is nobody behind is an error, and not an end.
-    let Ok(Ok(upstream)) = timeout(CONNECT, TcpStream::connect(upstream)).await else { return };
-    let mut upstream = Side::new(upstream);
-    match between(&mut client, &mut upstream, &settings).await {
-        Ending::Finished => {
-            client.is_reset = false;
-            upstream.is_reset = false;
+/// reset, also if it was never polled.
+pub(super) fn carry(
+    client: TcpStream,
+    upstream: Arc<str>,
+    settings: Settings,
+) -> impl Future<Output = ()> + Send {
+    let client = Side::new(client);
+    async move {
+        let mut client = client;
+        // He was accepted already; that there is nobody behind is an error, and not an end.
+        let Ok(Ok(upstream)) = timeout(CONNECT, TcpStream::connect(&*upstream)).await else {
+            return;
+        };
+        let mut upstream = Side::new(upstream);
+        match between(&mut client, &mut upstream, &settings).await {
+            Ending::Finished => {
+                client.is_reset = false;
+                upstream.is_reset = false;
+            }
+            Ending::Close => {
+                tokio::join!(client.close(), upstream.close());
+            }
+            Ending::Reset => {}
         }
-        Ending::Close => {
-            tokio::join!(client.close(), upstream.close());
-        }
-        Ending::Reset => {}
     }
 }
 

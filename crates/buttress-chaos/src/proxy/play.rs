@@ -97,7 +97,8 @@ impl Player {
         }
     }
 
-    /// Ends what is no more in force at this time, and then begins what is new.
+    /// Ends what is no more in force at this time, and then begins what is new. A refusal ends after
+    /// that, or somebody would be let in between it and one that follows on it.
     fn change(&self, at: Duration) -> Vec<Asked> {
         let mut in_force = self.in_force.steps.lock().unwrap_or_else(PoisonError::into_inner);
         // The player has been dropped.
@@ -105,7 +106,9 @@ impl Player {
         let active = |place: &usize| self.timeline.steps()[*place].is_active(at);
         let over: Vec<_> = in_force.keys().copied().filter(|place| !active(place)).collect();
         let over = over.iter().filter_map(|place| in_force.remove(place));
-        let mut asked: Vec<_> = over.filter_map(Fault::end).collect();
+        let (refusals, toxics): (Vec<_>, Vec<_>) = over.partition(Fault::is_refusal);
+        drop(toxics);
+        let mut asked = Vec::new();
         for (place, step) in self.timeline.steps().iter().enumerate() {
             let is_new = active(&place) && !in_force.contains_key(&place);
             if is_new && step.is_for(self.handle.name()) {
@@ -114,6 +117,7 @@ impl Player {
                 asked.extend(done);
             }
         }
+        asked.extend(refusals.into_iter().filter_map(Fault::end));
         asked
     }
 }
@@ -154,6 +158,10 @@ impl Fault {
                 (Self::Refusal(refusal), Some(asked))
             }
         }
+    }
+
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refusal(_))
     }
 
     fn end(mut self) -> Option<Asked> {

@@ -111,6 +111,33 @@ impl Running {
         let seed = self.rng.with(|rng| rng.random());
         let settings = Settings { toxics: self.toxics.watch(), buffer: self.buffer, seed };
         let upstream = Arc::clone(&self.upstream);
-        connections.spawn(async move { connection::carry(client, &upstream, settings).await });
+        connections.spawn(connection::carry(client, upstream, settings));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, time::timeout};
+
+    use super::*;
+
+    /// On one thread, so that a connection is cut off before it has run at all.
+    #[tokio::test]
+    async fn who_is_cut_off_at_once_is_reset_as_well() {
+        let (door, address) = Door::open(([127, 0, 0, 1], 0).into()).unwrap();
+        let running = Running {
+            door,
+            address,
+            upstream: address.to_string().into(),
+            buffer: 1,
+            rng: Randomness::default(),
+            toxics: Arc::new(Toxics::new()),
+        };
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut connections = JoinSet::new();
+        running.carry(running.door.accept().await.unwrap(), &mut connections);
+        connections.shutdown().await;
+        let read = timeout(Duration::from_secs(10), client.read_u8()).await.unwrap();
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 }

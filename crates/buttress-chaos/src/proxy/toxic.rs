@@ -202,7 +202,9 @@ impl Toxic {
     }
 
     /// Connections are accepted and bytes taken, up to the bound of the buffer, but nothing comes through:
-    /// no byte, no end. When the toxic is removed, all of it does, as when a network heals.
+    /// no byte, no end. When the toxic is removed, all of it does, as when a network heals. Until then a
+    /// connection whose client has given up stays open, with both its sockets: as many as a long test makes
+    /// may need a higher `ulimit -n`.
     pub const fn blackhole() -> Self {
         Self::of(ToxicKind::Blackhole)
     }

@@ -138,6 +138,31 @@ async fn a_refusal_is_told_when_it_begins_and_when_it_ends() {
     assert!(told.try_recv().is_err(), "it has been ended already");
 }
 
+/// Of two that follow on one another the second begins before the first ends.
+#[tokio::test(start_paused = true)]
+async fn between_two_refusals_nobody_is_let_in() {
+    let (handle, mut told) = handle();
+    let timeline =
+        Timeline::from_iter([step(1, 2, WireFault::Refuse), step(3, 2, WireFault::Refuse)]);
+    let mut playing = handle.play(&timeline);
+    let proxy = async {
+        let mut heard = Vec::new();
+        while let Some(command) = next(&mut told).await {
+            let (refuses, done) = match command {
+                Command::Refuse(By::Step, done) => (true, done),
+                Command::Enable(By::Step, done) => (false, done),
+                other => panic!("{other:?}"),
+            };
+            heard.push(refuses);
+            done.send(Ok(())).unwrap();
+        }
+        heard
+    };
+    let (finished, heard) = tokio::join!(playing.finished(), proxy);
+    finished.unwrap();
+    assert_eq!(heard, [true, true, false, false]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_is_late_leaves_nothing_out() {
     let (handle, mut told) = handle();
