@@ -182,6 +182,8 @@ impl Toxic {
     }
 
     /// The connection closes, both ways, when so many bytes have passed; with zero, at the first one.
+    ///
+    /// Who goes on sending a second later is reset then, and loses what he has not read by that time.
     pub const fn limit_data(bytes: u64) -> Self {
         Self::of(ToxicKind::LimitData { bytes })
     }

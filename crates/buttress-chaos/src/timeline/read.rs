@@ -139,8 +139,7 @@ impl<'de, M: MapAccess<'de>> Deserializer<'de> for &mut Rest<M> {
         match self.next()? {
             None => Ok(fault),
             Some(other) => {
-                let text =
-                    format!("`{other}` is one fault more: each has a `[[fault]]` of its own");
+                let text = format!("`{other}` is one fault more: each has a step of its own");
                 Err(M::Error::custom(text))
             }
         }
