@@ -1,0 +1,72 @@
+//! Calls in flight: what each keeps, and what it takes to begin and to end it.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use buttress_benches::{
+    call::end_of,
+    inner::{Gate, open_gate, reached},
+    peers::{LIMIT, ours},
+};
+use tower::Service;
+
+use super::{Costs, Series, measured, rounds};
+
+const SIZES: [u64; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
+
+const ROOM_FOR_ALL: usize = 1_000_000;
+
+pub(super) fn costs() -> Costs {
+    let mut costs = Costs::new("a call in flight");
+    costs.add(series("bare", Gate));
+    costs.add(series("timeout", ours::timeout(LIMIT, Gate)));
+    costs.add(series("retry", ours::retry(Gate)));
+    costs.add(series("breaker", ours::breaker(Gate)));
+    costs.add(series("bulkhead", ours::bulkhead(ROOM_FOR_ALL, Gate)));
+    costs.add(series("fallback", ours::fallback(Gate)));
+    let stack = ours::bulkhead(ROOM_FOR_ALL, Gate);
+    let stack = ours::timeout(LIMIT, ours::retry(ours::breaker(stack)));
+    costs.add(series("five stacked", ours::fallback(stack)));
+    costs
+}
+
+fn series<S>(name: &str, mut service: S) -> Series
+where
+    S: Service<u64, Response = u64>,
+{
+    let mut series = Series::new(name);
+    let mut context = Context::from_waker(Waker::noop());
+    for calls in SIZES {
+        for _ in 0..rounds(calls) {
+            let mut in_flight: Vec<Pin<Box<S::Future>>> = Vec::new();
+            in_flight.reserve_exact(usize::try_from(calls).expect("it fits"));
+            open_gate(false);
+            let (took, kept) = measured(|| {
+                for n in 0..calls {
+                    assert!(end_of(std::future::poll_fn(|cx| service.poll_ready(cx))).is_ok());
+                    let mut call = Box::pin(service.call(n));
+                    assert!(call.as_mut().poll(&mut context).is_pending());
+                    in_flight.push(call);
+                }
+            });
+            series.step("begin", calls, took);
+            series.bytes(calls, kept);
+            open_gate(true);
+            let before = reached();
+            let (took, kept) = measured(|| {
+                for (call, n) in in_flight.iter_mut().zip(0..) {
+                    assert!(
+                        matches!(call.as_mut().poll(&mut context), Poll::Ready(Ok(sum)) if sum == n + 1)
+                    );
+                }
+                in_flight.clear();
+            });
+            assert_eq!(reached() - before, calls, "each did its work");
+            assert!(kept < 0, "what a call kept is given back");
+            series.step("end", calls, took);
+        }
+    }
+    series
+}

@@ -1,0 +1,49 @@
+//! Keys: what each keeps, and what it takes to get to know it and to find it again.
+
+use buttress_benches::{
+    call::answer,
+    inner::reached,
+    subjects::keyed::{breaker, bulkhead, shuffled},
+};
+use tower::Service;
+
+use super::{Costs, Series, measured, rounds};
+
+const SIZES: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+
+pub(super) fn costs() -> Costs {
+    let mut costs = Costs::new("a key");
+    costs.add(series("breaker", breaker));
+    costs.add(series("bulkhead", bulkhead));
+    costs
+}
+
+fn series<S>(name: &str, service: fn(u64) -> S) -> Series
+where
+    S: Service<u64, Response = u64>,
+{
+    let mut series = Series::new(name);
+    for keys in SIZES {
+        for _ in 0..rounds(keys).min(100) {
+            let mut service = service(keys);
+            for step in ["new", "known"] {
+                let mut next = shuffled(keys);
+                let before = reached();
+                let (took, kept) = measured(|| {
+                    for _ in 0..keys {
+                        let n = next();
+                        assert_eq!(answer(&mut service, n), Some(n + 1));
+                    }
+                });
+                assert_eq!(reached() - before, keys, "each did its work");
+                series.step(step, keys, took);
+                if step == "new" {
+                    series.bytes(keys, kept);
+                } else {
+                    assert_eq!(kept, 0, "a known key needs nothing more");
+                }
+            }
+        }
+    }
+    series
+}

@@ -1,0 +1,23 @@
+//! recloser's breaker, which wraps futures and not services: it is given the service's own.
+
+use recloser::{AsyncRecloser, Recloser};
+use tower::Service;
+
+use super::OPEN_FOR;
+use crate::{call::end_of, inner::Adds};
+
+/// By its rate over the last 100 calls: it counts none in a row.
+pub fn breaker() -> impl FnMut(u64) -> Option<u64> + Clone + Send + 'static {
+    let breaker = AsyncRecloser::from(Recloser::custom().open_wait(OPEN_FOR).build());
+    move |n| {
+        assert!(end_of(std::future::poll_fn(|cx| Adds.poll_ready(cx))).is_ok());
+        end_of(breaker.call(Adds.call(n))).ok()
+    }
+}
+
+/// `size_of` its future over one of eight bytes.
+pub fn size_of_future() -> usize {
+    let breaker = AsyncRecloser::from(Recloser::default());
+    let eight = crate::inner::EightBytes.call(1);
+    size_of_val(&breaker.call(eight))
+}
