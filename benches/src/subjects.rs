@@ -1,7 +1,7 @@
 //! What is measured, row by row.
 
 mod happy;
-mod http;
+pub mod http;
 pub mod keyed;
 mod pending;
 mod refused;
@@ -44,17 +44,20 @@ impl Subjects {
 
 /// What is sent, and what has to come of it.
 #[derive(Debug, Clone, Copy)]
-struct Expected {
-    sent: u64,
-    answer: Option<u64>,
-    reaches: u64,
+pub struct Expected {
+    /// The request.
+    pub sent: u64,
+    /// The response, if there is to be one.
+    pub answer: Option<u64>,
+    /// How often the inner service does its work.
+    pub reaches: u64,
 }
 
 /// Goes well.
-const SERVED: Expected = Expected { sent: 1, answer: Some(2), reaches: 1 };
+pub const SERVED: Expected = Expected { sent: 1, answer: Some(2), reaches: 1 };
 
 /// Does not get to the inner service.
-const REFUSED: Expected = Expected { sent: 1, answer: None, reaches: 0 };
+pub const REFUSED: Expected = Expected { sent: 1, answer: None, reaches: 0 };
 
 #[cfg(test)]
 mod tests {
@@ -90,8 +93,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "ended otherwise than it had to")]
     fn a_subject_that_answers_wrong_is_found_out() {
-        let two = Expected { answer: Some(3), ..SERVED };
-        Subjects::default().add_service("wrong", Who::Bare, crate::inner::Adds, two);
+        let wrong = Expected { answer: Some(3), ..SERVED };
+        Subjects::default().add_service("wrong", Who::Bare, crate::inner::Adds, wrong);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     inner::{Down, Inner, reach},
     peers::{self, ATTEMPTS, FAILURES, LIMIT, OPEN_FOR, PLACES},
     results::Who,
-    subject::Subjects,
+    subject::{Subject, Subjects},
 };
 
 /// What a socket gives at once.
@@ -77,6 +77,13 @@ pub(super) fn add(to: &mut Subjects) {
             add_service(to, row, Who::Seatbelt, bytes, peers::seatbelt::stacked(none, echoes()));
         }
     }
+}
+
+/// The one of ours with bodies of so many bytes.
+pub fn ours(bytes: usize) -> Subject {
+    let mut only = Subjects::default();
+    add_service(&mut only, "five under HTTP", Who::Buttress, bytes, stacked(echoes()));
+    only.all.pop().expect("it was added")
 }
 
 /// Reads the request to its end, and answers with as many bytes.
