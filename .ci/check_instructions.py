@@ -36,15 +36,8 @@ def measured(lines):
         name = f"{summary['function_name']}.{summary['id']}"
         for profile in summary["profiles"]:
             if profile["tool"] == "Callgrind":
-                found[name] = instructions(profile)
+                found[name] = profile["data"]["total"]["metrics"]["Ir"]["values"]["new"]
     return found
-
-
-def instructions(profile):
-    metrics = profile["summaries"]["total"]["summary"]["Callgrind"]
-    values = metrics["Ir"]["values"]
-    new = values.get("Both", [values.get("Left")])[0]
-    return new["Int"]
 
 
 def compare(before, now):

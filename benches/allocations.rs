@@ -12,7 +12,7 @@ use buttress_benches::{
 use tokio::runtime::Builder;
 
 /// Enough to see what is allocated once in many calls.
-const CALLS: u32 = 100;
+const CALLS: u64 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -21,11 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(counted.count_total, 1, "the counter counts");
     let mut results = Results::default();
     for mut subject in subjects::all().all {
-        // One after another, also where more are made at once when their time is measured.
-        let counted = allocation_counter::measure(|| (0..CALLS).for_each(|_| (subject.calls)(1)));
+        let counted = allocation_counter::measure(|| {
+            (subject.calls)(CALLS);
+        });
         results.entry(&subject.row, subject.who).allocations = Some(Allocations {
-            count: counted.count_total as f64 / f64::from(CALLS),
-            bytes: counted.bytes_total as f64 / f64::from(CALLS),
+            count: counted.count_total as f64 / CALLS as f64,
+            bytes: counted.bytes_total as f64 / CALLS as f64,
         });
     }
     let text = handover::write(&results);

@@ -1,9 +1,10 @@
 //! What a call of each subject takes, beside its peers, and the table of all that was found.
 //!
 //! After the other programs, whose findings it takes up: then it writes `RESULTS.md`. By itself it prints a table
-//! without them, and writes nothing.
+//! without them, and writes nothing; so it does when it is given words, and measures only the rows that contain
+//! one of them.
 
-use std::{error::Error, fs, path::Path};
+use std::{env, error::Error, fs, path::Path};
 
 use buttress_benches::{
     environment::Environment, handover, measure, report::report, results::Results, subjects,
@@ -20,13 +21,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut environment = Environment::now(&here.join(".."));
     let runtime = Builder::new_current_thread().enable_time().build()?;
     let _entered = runtime.enter();
+    let words: Vec<_> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let asked =
+        |row: &str| words.is_empty() || words.iter().any(|word| row.contains(word.as_str()));
     let mut results = Results::default();
-    measure::calls(&mut subjects::all(), ROUNDS, &mut results);
-    measure::threads(&subjects::shared(), ROUNDS_OF_THREADS, &mut results);
-    for (row, who, bytes) in subjects::sizes() {
+    let mut calls = subjects::all();
+    calls.all.retain(|subject| asked(&subject.row));
+    measure::calls(&mut calls, ROUNDS, &mut results);
+    let mut shared = subjects::shared();
+    shared.retain(|subject| asked(subject.row));
+    measure::threads(&shared, ROUNDS_OF_THREADS, &mut results);
+    for (row, who, bytes) in subjects::sizes().into_iter().filter(|(row, ..)| asked(row)) {
         results.entry(row, who).future = Some(bytes);
     }
     environment.is_over();
+    if !words.is_empty() {
+        print!("{}", table(&results));
+        return Ok(());
+    }
     let [allocations, scale] = [handover::ALLOCATIONS, handover::SCALE].map(take);
     if let Some(allocations) = &allocations {
         handover::read(allocations, &mut results)

@@ -20,15 +20,16 @@ const ROOM_FOR_ALL: usize = 1_000_000;
 
 pub(super) fn costs() -> Costs {
     let mut costs = Costs::new("a call in flight");
-    costs.add(series("bare", Gate));
-    costs.add(series("timeout", ours::timeout(LIMIT, Gate)));
-    costs.add(series("retry", ours::retry(Gate)));
-    costs.add(series("breaker", ours::breaker(Gate)));
-    costs.add(series("bulkhead", ours::bulkhead(ROOM_FOR_ALL, Gate)));
-    costs.add(series("fallback", ours::fallback(Gate)));
+    let bare = series("bare", Gate);
+    costs.add(&bare, &bare);
+    costs.add(&series("timeout", ours::timeout(LIMIT, Gate)), &bare);
+    costs.add(&series("retry", ours::retry(Gate)), &bare);
+    costs.add(&series("breaker", ours::breaker(Gate)), &bare);
+    costs.add(&series("bulkhead", ours::bulkhead(ROOM_FOR_ALL, Gate)), &bare);
+    costs.add(&series("fallback", ours::fallback(Gate)), &bare);
     let stack = ours::bulkhead(ROOM_FOR_ALL, Gate);
     let stack = ours::timeout(LIMIT, ours::retry(ours::breaker(stack)));
-    costs.add(series("five stacked", ours::fallback(stack)));
+    costs.add(&series("five stacked", ours::fallback(stack)), &bare);
     costs
 }
 

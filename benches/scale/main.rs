@@ -1,34 +1,50 @@
 //! How costs grow: with calls in flight, with keys, with those who wait.
 //!
 //! Each figure is that of one among so many, the best of some rounds. Memory is what the allocator was asked for
-//! and has not got back; counting it costs each allocation a little, at every size the same.
+//! and has not got back; counting it costs each allocation a little, at every size the same. Beside each stands
+//! what as much memory costs by itself, taken and given back in the same order: what grows as that does grows with
+//! what the caches miss.
+//!
+//! Given words, it measures only what contains one of them, and leaves nothing for the table.
 
 mod in_flight;
 mod keys;
 mod waiters;
 
-use std::{error::Error, fs, path::Path, time::Duration};
+use std::{env, error::Error, fs, path::Path, time::Duration};
 
 use buttress_benches::{
     handover,
-    scale::{Growth, growths},
+    scale::{Growth, Points, growths},
 };
 use tokio::{runtime::Builder, time::Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     let _entered = runtime.enter();
+    let words: Vec<_> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let kinds: [Kind; 3] =
+        [("in flight", in_flight::costs), ("keys", keys::costs), ("waiters", waiters::costs)];
+    let asked =
+        |kind: &str| words.is_empty() || words.iter().any(|word| kind.contains(word.as_str()));
     let mut text = String::new();
-    for Costs { of, times, bytes } in [in_flight::costs(), keys::costs(), waiters::costs()] {
+    for (_, costs) in kinds.iter().filter(|(kind, _)| asked(kind)) {
+        let Costs { of, times, bytes } = costs();
         text += &growths(&format!("ns, {of}"), |nanos| format!("{nanos:.0}"), &times);
         text += "\n";
         text += &growths(&format!("bytes, {of}"), |bytes| format!("{bytes:.0}"), &bytes);
         text += "\n";
     }
     print!("{text}");
+    if !words.is_empty() {
+        return Ok(());
+    }
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(handover::SCALE), text)?;
     Ok(())
 }
+
+/// What it is called, and what measures it.
+type Kind = (&'static str, fn() -> Costs);
 
 /// What one among so many costs.
 struct Costs {
@@ -40,8 +56,8 @@ struct Costs {
 /// The costs of one kind as they are found, size by size.
 struct Series {
     name: String,
-    steps: Vec<(&'static str, Vec<(u64, f64)>)>,
-    bytes: Vec<(u64, f64)>,
+    steps: Vec<(&'static str, Points)>,
+    bytes: Points,
 }
 
 impl Series {
@@ -75,12 +91,18 @@ impl Costs {
         Self { of, times: Vec::new(), bytes: Vec::new() }
     }
 
-    fn add(&mut self, series: Series) {
-        let Series { name, steps, bytes } = series;
-        for (step, points) in steps {
-            self.times.push(Growth { name: format!("{name}, {step}"), points });
+    /// `memory` is what as much of it costs by itself.
+    fn add(&mut self, series: &Series, memory: &Series) {
+        for (step, points) in &series.steps {
+            let beside = memory.steps.iter().find(|(known, _)| known == step);
+            self.times.push(Growth {
+                name: format!("{}, {step}", series.name),
+                points: points.clone(),
+                memory: beside.map_or_else(Points::new, |(_, points)| points.clone()),
+            });
         }
-        self.bytes.push(Growth { name, points: bytes });
+        let points = series.bytes.clone();
+        self.bytes.push(Growth { name: series.name.clone(), points, memory: Points::new() });
     }
 }
 

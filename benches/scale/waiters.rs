@@ -8,10 +8,7 @@ use std::{
 };
 
 use buttress::{bulkhead::Bulkhead, prelude::*};
-use buttress_benches::{
-    inner::{Gate, open_gate, reached},
-    subjects::keyed::shuffled,
-};
+use buttress_benches::inner::{Gate, open_gate, reached};
 use tower::{Layer, Service};
 
 use super::{Costs, Series, measured, rounds};
@@ -32,7 +29,9 @@ pub(super) fn costs() -> Costs {
         }
     }
     let mut costs = Costs::new("a waiter");
-    costs.add(series);
+    let memory = memory();
+    costs.add(&memory, &memory);
+    costs.add(&series, &memory);
     costs
 }
 
@@ -53,20 +52,42 @@ fn served(waiters: u64, series: &mut Series) {
     series.step("is served", waiters, took);
 }
 
-/// In any order.
+/// First those in the middle, who are far from both ends, and then to the one and to the other.
+fn from_the_middle(waiters: u64) -> impl Iterator<Item = usize> {
+    let size = usize::try_from(waiters).expect("it fits");
+    (size / 2..size).chain((0..size / 2).rev())
+}
+
 fn leave(waiters: u64, series: &mut Series) {
     let (holder, queue) = queue(waiters, series);
+    all_leave(queue, waiters, series);
+    drop(holder);
+}
+
+fn all_leave<W>(queue: Vec<W>, waiters: u64, series: &mut Series) {
     let mut queue: Vec<_> = queue.into_iter().map(Some).collect();
-    let mut next = shuffled(waiters);
     let (took, kept) = measured(|| {
-        for _ in 0..waiters {
-            let at = usize::try_from(next() - 1).expect("it fits");
+        for at in from_the_middle(waiters) {
             assert!(queue[at].take().is_some());
         }
     });
     assert!(kept < 0, "what a waiter kept is given back");
-    series.step("leaves, in any order", waiters, took);
-    drop(holder);
+    series.step("leaves", waiters, took);
+}
+
+/// Boxes of as much as a waiter keeps, or nearly.
+fn memory() -> Series {
+    let mut series = Series::new("memory");
+    for waiters in SIZES {
+        for _ in 0..rounds(waiters) {
+            let mut queue = Vec::with_capacity(usize::try_from(waiters).expect("it fits"));
+            let (took, kept) = measured(|| queue.extend((0..waiters).map(|n| Box::new([n; 40]))));
+            series.step("comes", waiters, took);
+            series.bytes(waiters, kept);
+            all_leave(queue, waiters, &mut series);
+        }
+    }
+    series
 }
 
 /// One that holds the place, and those who wait.

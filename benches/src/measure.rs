@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::{
     results::Results,
     subject::{Subject, Subjects},
@@ -17,9 +15,9 @@ use crate::{
 /// Short enough to fit between two interruptions, and long against a reading of the clock.
 const BATCH: Duration = Duration::from_micros(400);
 
-/// The calls of one thread in one batch: threads that start together may share a core for a while, until the
-/// system moves one away.
-const SHARED_CALLS: u64 = 200_000;
+/// Longer where there are two threads: those that start together may share a core for a while, until the system
+/// moves one away.
+const BATCH_OF_THREADS: Duration = Duration::from_millis(20);
 
 /// Measures what each call takes, in so many rounds.
 pub fn calls(subjects: &mut Subjects, rounds: u32, into: &mut Results) {
@@ -30,7 +28,7 @@ pub fn calls(subjects: &mut Subjects, rounds: u32, into: &mut Results) {
             if subject.batch.is_some() && round % 20 != 0 {
                 continue;
             }
-            let nanos = time(subject, calls).as_secs_f64() * 1e9 / calls as f64;
+            let nanos = (subject.calls)(calls).as_secs_f64() * 1e9 / calls as f64;
             best(&mut into.entry(&subject.row, subject.who).nanos, nanos);
         }
     }
@@ -38,17 +36,18 @@ pub fn calls(subjects: &mut Subjects, rounds: u32, into: &mut Results) {
 
 /// Measures what two threads do in the time of one, in so many rounds.
 pub fn threads(shared: &[Shared], rounds: u32, into: &mut Results) {
-    let mut times = vec![[f64::INFINITY; 2]; shared.len()];
+    let mut batches: Vec<_> =
+        shared.iter().map(|one| (batch_of_threads(one), [f64::INFINITY; 2])).collect();
     for _ in 0..rounds {
-        for (subject, times) in shared.iter().zip(&mut times) {
+        for (subject, (calls, times)) in shared.iter().zip(&mut batches) {
             for (time, threads) in times.iter_mut().zip(1..) {
-                *time = time.min((subject.time_of)(threads, SHARED_CALLS).as_secs_f64());
+                *time = time.min((subject.time_of)(threads, *calls).as_secs_f64());
             }
         }
     }
-    for (subject, [one, two]) in shared.iter().zip(times) {
+    for (subject, (calls, [one, two])) in shared.iter().zip(batches) {
         let figures = into.entry(subject.row, subject.who);
-        figures.nanos = Some(one * 1e9 / SHARED_CALLS as f64);
+        figures.nanos = Some(one * 1e9 / calls as f64);
         figures.two_threads = Some(2.0 * one / two);
     }
 }
@@ -59,16 +58,19 @@ fn batch(subject: &mut Subject) -> u64 {
         return calls;
     }
     let mut calls = 1;
-    while time(subject, calls) < BATCH / 2 {
+    while (subject.calls)(calls) < BATCH / 2 {
         calls *= 2;
     }
     calls
 }
 
-fn time(subject: &mut Subject, calls: u64) -> Duration {
-    let start = Instant::now();
-    (subject.calls)(calls);
-    start.elapsed()
+/// How many calls of one thread make a batch.
+fn batch_of_threads(subject: &Shared) -> u64 {
+    let mut calls = 1_000;
+    while (subject.time_of)(1, calls) < BATCH_OF_THREADS / 2 {
+        calls *= 2;
+    }
+    calls
 }
 
 fn best(known: &mut Option<f64>, seen: f64) {
