@@ -6,7 +6,7 @@ use std::{
 };
 
 use buttress_benches::{
-    call::end_of,
+    call::make_ready,
     inner::{Gate, open_gate, reached},
     peers::{LIMIT, ours},
 };
@@ -46,7 +46,7 @@ where
             open_gate(false);
             let (took, kept) = measured(|| {
                 for n in 0..calls {
-                    assert!(end_of(std::future::poll_fn(|cx| service.poll_ready(cx))).is_ok());
+                    make_ready(&mut service);
                     let mut call = Box::pin(service.call(n));
                     assert!(call.as_mut().poll(&mut context).is_pending());
                     in_flight.push(call);

@@ -1,10 +1,15 @@
 //! failsafe's breaker, which wraps futures and not services: it is given the service's own.
 
+use std::pin::pin;
+
 use failsafe::futures::CircuitBreaker as _;
 use tower::Service;
 
 use super::{FAILURES, OPEN_FOR};
-use crate::{call::end_of, inner::Adds};
+use crate::{
+    call::{end_of, make_ready},
+    inner::Adds,
+};
 
 /// By failures in a row, as ours.
 pub fn breaker() -> impl FnMut(u64) -> Option<u64> + Clone + Send + 'static {
@@ -14,8 +19,8 @@ pub fn breaker() -> impl FnMut(u64) -> Option<u64> + Clone + Send + 'static {
     );
     let breaker = failsafe::Config::new().failure_policy(policy).build();
     move |n| {
-        assert!(end_of(std::future::poll_fn(|cx| Adds.poll_ready(cx))).is_ok());
-        end_of(breaker.call(Adds.call(n))).ok()
+        make_ready(&mut Adds);
+        end_of(pin!(breaker.call(Adds.call(n)))).ok()
     }
 }
 

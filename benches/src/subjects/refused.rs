@@ -1,7 +1,6 @@
 //! A call that a layer refuses, gives up or answers itself.
 
 use std::{
-    future::poll_fn,
     hint::black_box,
     pin::Pin,
     task::{Context, Waker},
@@ -13,7 +12,7 @@ use tower::Service;
 
 use super::{Expected, REFUSED};
 use crate::{
-    call::{answer, end_of},
+    call::{answer, make_ready},
     inner::{Adds, FAILS, Hangs},
     peers::{self, LIMIT, TO_TRIP, ours},
     results::Who,
@@ -66,7 +65,7 @@ fn add_full<S>(to: &mut Subjects, row: &str, who: Who, mut service: S)
 where
     S: Service<u64, Response = u64, Future: 'static> + 'static,
 {
-    assert!(end_of(poll_fn(|cx| service.poll_ready(cx))).is_ok());
+    make_ready(&mut service);
     let mut hangs: Pin<Box<dyn Future<Output = _>>> = Box::pin(service.call(1));
     // Some take their place only when they are polled.
     assert!(hangs.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
