@@ -1,6 +1,7 @@
 //! Calls in flight: what each keeps, and what it takes to begin and to end it.
 
 use std::{
+    hint::black_box,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -20,17 +21,43 @@ const ROOM_FOR_ALL: usize = 1_000_000;
 
 pub(super) fn costs() -> Costs {
     let mut costs = Costs::new("a call in flight");
-    let bare = series("bare", Gate);
-    costs.add(&bare, &bare);
-    costs.add(&series("timeout", ours::timeout(LIMIT, Gate)), &bare);
-    costs.add(&series("retry", ours::retry(Gate)), &bare);
-    costs.add(&series("breaker", ours::breaker(Gate)), &bare);
-    costs.add(&series("bulkhead", ours::bulkhead(ROOM_FOR_ALL, Gate)), &bare);
-    costs.add(&series("fallback", ours::fallback(Gate)), &bare);
+    add(&mut costs, "timeout", ours::timeout(LIMIT, Gate));
+    add(&mut costs, "retry", ours::retry(Gate));
+    add(&mut costs, "breaker", ours::breaker(Gate));
+    add(&mut costs, "bulkhead", ours::bulkhead(ROOM_FOR_ALL, Gate));
+    add(&mut costs, "fallback", ours::fallback(Gate));
     let stack = ours::bulkhead(ROOM_FOR_ALL, Gate);
     let stack = ours::timeout(LIMIT, ours::retry(ours::breaker(stack)));
-    costs.add(&series("five stacked", ours::fallback(stack)), &bare);
+    add(&mut costs, "five stacked", ours::fallback(stack));
     costs
+}
+
+fn add<S>(costs: &mut Costs, name: &str, service: S)
+where
+    S: Service<u64, Response = u64>,
+{
+    let bytes = size_of::<S::Future>();
+    let memory = memory(&format!("{bytes} bytes of memory"), bytes);
+    costs.add(&memory, &memory);
+    costs.add(&series(name, service), &memory);
+}
+
+/// Of so many bytes for each call.
+fn memory(name: &str, bytes: usize) -> Series {
+    let mut series = Series::new(name);
+    for calls in SIZES {
+        for _ in 0..rounds(calls) {
+            let mut all = Vec::with_capacity(usize::try_from(calls).expect("it fits"));
+            let (took, kept) = measured(|| {
+                all.extend((0..calls).map(|_| vec![black_box(1_u8); bytes].into_boxed_slice()));
+            });
+            series.step("begin", calls, took);
+            series.bytes(calls, kept);
+            let (took, _) = measured(|| all.clear());
+            series.step("end", calls, took);
+        }
+    }
+    series
 }
 
 fn series<S>(name: &str, mut service: S) -> Series

@@ -40,7 +40,7 @@ pub enum Verdict {
 const STACK: &str = "five stacked (tower three, seatbelt four)";
 
 /// All of them.
-pub const GOALS: [Goal; 15] = [
+pub const GOALS: [Goal; 14] = [
     Goal { row: "timeout", asks: Asks::Times(0.6, Who::Tower) },
     Goal { row: "retry, with a budget", asks: Asks::Times(1.2, Who::Tower) },
     Goal { row: "retry, without", asks: Asks::Times(1.2, Who::Tower) },
@@ -55,7 +55,6 @@ pub const GOALS: [Goal; 15] = [
     Goal { row: STACK, asks: Asks::Times(0.99, Who::Tower) },
     Goal { row: "breaker, shared", asks: Asks::TwoThreads(1.8) },
     Goal { row: "bulkhead, shared", asks: Asks::TwoThreads(1.8) },
-    Goal { row: "retry budget, shared", asks: Asks::TwoThreads(1.8) },
     Goal { row: "future of five stacked", asks: Asks::Bytes(512) },
 ];
 

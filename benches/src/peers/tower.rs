@@ -86,7 +86,7 @@ pub fn bulkhead_that_refuses<S>(places: usize, inner: S) -> LoadShed<Concurrency
     LoadShed::new(bulkhead(places, inner))
 }
 
-/// All three.
+/// All three, with the budget, as ours have it.
 pub fn stacked<S>(inner: S) -> Stacked<S> {
-    timeout(LIMIT, retry_without_budget(bulkhead(PLACES, inner)))
+    timeout(LIMIT, retry(bulkhead(PLACES, inner)))
 }

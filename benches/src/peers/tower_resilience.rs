@@ -47,18 +47,27 @@ where
 }
 
 /// With its bucket of tokens, into which a success puts one.
-pub fn retry_with_budget<S: Inner<u64, Response = u64>>(
+pub fn retry_with_budget<S, Req, E>(
     tokens_per_second: f64,
     tokens: usize,
     inner: S,
-) -> impl Inner<u64, Response = u64> {
+) -> impl Service<Req, Response = S::Response, Error = E, Future: Send> + Clone + Send + Sync + 'static
+where
+    S: Service<Req, Response: Send + Sync + 'static, Error = E, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    Req: Clone + Send + Sync + 'static,
+    E: Send + Sync + 'static,
+{
     let budget = RetryBudgetBuilder::new()
         .token_bucket()
         .tokens_per_second(tokens_per_second)
         .max_tokens(tokens.max(1))
         .initial_tokens(tokens)
         .build();
-    RetryLayer::builder()
+    RetryLayer::<Req, S::Response, E>::builder()
         .max_attempts(ATTEMPTS as usize)
         .budget(budget.expect("valid"))
         .build()
@@ -114,7 +123,7 @@ where
 /// What leaves the breaker when it is stacked.
 type Inside = CircuitBreakerError<BulkheadServiceError<Down>>;
 
-/// All five, in the order of ours.
+/// All five, in the order of ours, and with a budget as ours.
 pub fn stacked<S, Req>(
     value: S::Response,
     inner: S,
@@ -124,5 +133,5 @@ where
     Req: Clone + Send + Sync + 'static,
 {
     let inside = breaker(bulkhead(PLACES, inner));
-    fallback(value, timeout(LIMIT, retry::<_, Req, Inside>(inside)))
+    fallback(value, timeout(LIMIT, retry_with_budget::<_, Req, Inside>(10.0, 100, inside)))
 }
