@@ -38,7 +38,6 @@ where
 {
     let bytes = size_of::<S::Future>();
     let memory = memory(&format!("{bytes} bytes of memory"), bytes);
-    costs.add(&memory, &memory);
     costs.add(&series(name, service), &memory);
 }
 
@@ -52,7 +51,7 @@ fn memory(name: &str, bytes: usize) -> Series {
                 all.extend((0..calls).map(|_| vec![black_box(1_u8); bytes].into_boxed_slice()));
             });
             series.step("begin", calls, took);
-            series.bytes(calls, kept);
+            assert!(kept > 0);
             let (took, _) = measured(|| all.clear());
             series.step("end", calls, took);
         }

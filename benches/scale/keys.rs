@@ -19,7 +19,6 @@ const SIZES: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 pub(super) fn costs() -> Costs {
     let mut costs = Costs::new("a key");
     let memory = series("memory", map);
-    costs.add(&memory, &memory);
     costs.add(&series("breaker", breaker), &memory);
     costs.add(&series("bulkhead", bulkhead), &memory);
     costs

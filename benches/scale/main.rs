@@ -93,6 +93,13 @@ impl Costs {
 
     /// `memory` is what as much of it costs by itself.
     fn add(&mut self, series: &Series, memory: &Series) {
+        self.add_times(memory, memory);
+        self.add_times(series, memory);
+        let points = series.bytes.clone();
+        self.bytes.push(Growth { name: series.name.clone(), points, memory: Points::new() });
+    }
+
+    fn add_times(&mut self, series: &Series, memory: &Series) {
         for (step, points) in &series.steps {
             let beside = memory.steps.iter().find(|(known, _)| known == step);
             self.times.push(Growth {
@@ -101,8 +108,6 @@ impl Costs {
                 memory: beside.map_or_else(Points::new, |(_, points)| points.clone()),
             });
         }
-        let points = series.bytes.clone();
-        self.bytes.push(Growth { name: series.name.clone(), points, memory: Points::new() });
     }
 }
 

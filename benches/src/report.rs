@@ -39,9 +39,10 @@ bytes; a boxed future is small there, and its rest is among the bytes of the cal
 said in `src/peers/`.
 
 {}
-## Goals that are missed, or were not measured
+## Goals that are missed, or could not be told
 
 {unmet}
+
 {misses}
 ## How costs grow
 

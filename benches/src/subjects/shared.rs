@@ -8,6 +8,7 @@ use tower::{Layer, Service};
 
 use crate::{
     call::answer,
+    goals::NO_LAYER,
     inner::{Adds, reached},
     peers::{self, LIMIT, PLACES, ours},
     results::Who,
@@ -34,7 +35,7 @@ impl fmt::Debug for Shared {
 
 /// All of them. The first, behind no layer, is what two threads can do on this machine at this time.
 pub fn shared() -> Vec<Shared> {
-    let mut all = vec![service("no layer, shared", Who::Bare, Adds)];
+    let mut all = vec![service(NO_LAYER, Who::Bare, Adds)];
     let row = "breaker, shared";
     all.push(service(row, Who::Buttress, ours::breaker(Adds)));
     #[cfg(feature = "peers")]
