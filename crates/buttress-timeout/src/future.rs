@@ -100,7 +100,11 @@ where
 #[pinned_drop]
 impl<S: Service<Req>, Req, P> PinnedDrop for ResponseFuture<S, Req, P> {
     fn drop(self: Pin<&mut Self>) {
-        self.project().state.end();
+        let mut state = self.project().state;
+        // A call that is over, as most are, left nothing behind that could ask for its deadline.
+        if let StateProj::Running { .. } = state.as_mut().project() {
+            state.end();
+        }
     }
 }
 
