@@ -142,6 +142,7 @@ mod tests {
         for scenario in FILES {
             let [short, long] = [RUN / 2, RUN * 10].map(|run| script(&scenario, run).windows);
             assert_eq!(short.len(), 5);
+            assert!(short.is_sorted_by_key(|window| window.from));
             let long: Vec<_> = long
                 .into_iter()
                 .map(|it| Window { from: it.from / 20, to: it.to.map(|to| to / 20), ..it })
@@ -154,6 +155,7 @@ mod tests {
     fn in_the_end_everything_has_recovered() {
         assert!(script(&Scenario::Usual, RUN).ends(RUN) <= RUN.mul_f64(0.6));
         assert_eq!(script(&Scenario::PricingDown, RUN).ends(RUN), RUN);
+        assert_eq!(script(&Scenario::Usual, RUN * 10).ends(RUN), RUN, "it is over before");
     }
 
     #[test]
@@ -195,6 +197,7 @@ mod tests {
         for (text, told) in [
             ("[[service]]\nat = \"1s\"\nerrors = 2", "line 3"),
             ("[[wire]]\nat = \"1s\"\nblackhole = {}\ntarget = \"prices\"", "`prices`"),
+            ("[[service]]\nat = \"1s\"\nerrors = 1.0\ntarget = \"prices\"", "`prices`"),
             ("[[wire]]\nat = \"1s\"\nwarp = true", "line 3"),
             ("[[fault]]\nat = \"1s\"\nrefuse = true", "line 1"),
         ] {

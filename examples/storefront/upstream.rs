@@ -155,6 +155,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_left_of_a_script_ends_with_the_run() {
+        let upstreams = Upstreams::start(1).await.unwrap();
+        let (start, run) = (Instant::now(), Duration::from_millis(50));
+        let wire = Timeline::from_toml("[[fault]]\nat = \"10ms\"\nblackhole = {}").unwrap();
+        let service = Timeline::from_toml("[[fault]]\nat = \"0s\"\nerrors = 1.0").unwrap();
+        let played = upstreams.play(&Script::new(wire, service), &[], start, run).await.unwrap();
+        assert!(played.recovered >= run);
+        let well = answer(&upstreams).await;
+        assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+        upstreams.shut_down().await;
+    }
+
+    #[tokio::test]
     async fn what_a_file_says_of_an_upstream_happens_as_it_says() {
         let upstreams = Upstreams::start(1).await.unwrap();
         let well = answer(&upstreams).await;

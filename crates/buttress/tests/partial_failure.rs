@@ -1,6 +1,13 @@
 //! Pricing fails in the ways of a network, and whoever asks for a price gets one.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, routing::get};
 use buttress::chaos::proxy::{FaultProxy, ProxyHandle, Toxic};
@@ -31,7 +38,7 @@ fn pricing() -> Result<(Pricing, BreakerHandle), BoxError> {
     let stack = ServiceBuilder::new()
         .map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync))
         .layer(FallbackLayer::builder().protocol(http).value("list-price", list_price).build()?)
-        .layer(TimeoutLayer::builder().protocol(http).name("pricing").overall(ms(1000)).build()?)
+        .layer(TimeoutLayer::builder().protocol(http).name("pricing").overall(ms(3000)).build()?)
         .layer(JitteredRetryLayer::builder().protocol(http).name("pricing").build()?)
         .layer(breaker)
         .layer(TimeoutLayer::builder().protocol(http).name("attempt").overall(ms(200)).build()?)
@@ -42,20 +49,32 @@ fn pricing() -> Result<(Pricing, BreakerHandle), BoxError> {
 /// What it calls, as it is when all is well, and a proxy before it that breaks what lies between.
 struct Dependency {
     proxy: FaultProxy,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Dependency {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = listener.local_addr().unwrap();
-        let router = Router::new().route("/tea", get(async || "12.50"));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            "12.50"
+        };
+        let router = Router::new().route("/tea", get(answer));
         tokio::spawn(async move { axum::serve(listener, router).await });
         // The seed decides which connections a toxic strikes that strikes some: the same in each run.
-        Self { proxy: FaultProxy::builder(upstream).rng(1).start().await.unwrap() }
+        Self { proxy: FaultProxy::builder(upstream).rng(1).start().await.unwrap(), requests }
     }
 
     fn address(&self) -> SocketAddr {
         self.proxy.address()
+    }
+
+    /// How often it was asked.
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 
     fn faults(&self) -> ProxyHandle {
@@ -86,6 +105,7 @@ async fn what_hangs_is_given_up() {
     assert_eq!(price(&pricing, &dependency).await, ("12.50".into(), false));
     dependency.faults().add("hangs", Toxic::blackhole()).unwrap();
     assert_eq!(price(&pricing, &dependency).await, ("9.99".into(), true));
+    assert!((3..=4).contains(&dependency.requests()), "each attempt has a limit of its own");
     dependency.faults().remove("hangs");
     assert_eq!(price(&pricing, &dependency).await, ("12.50".into(), false));
 }
