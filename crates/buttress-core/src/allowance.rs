@@ -22,12 +22,13 @@ enum Until {
 }
 
 impl Allowance {
-    /// That of a call that begins now, by the ambient [`Deadline`].
+    /// That of a call that begins now, by the ambient [`Deadline`]. The clock is read, unless one
+    /// outside has just done so for the same call: see [`Deadline::begin`].
     #[inline]
     pub fn current() -> Self {
         Self(match Deadline::current() {
             None => Until::Unknown,
-            Some(deadline) if deadline.is_past() => Until::Passed,
+            Some(_) if Deadline::current_is_past() => Until::Passed,
             Some(deadline) => Until::At(deadline),
         })
     }

@@ -24,6 +24,27 @@ thread_local! {
 struct Ambient {
     deadline: Deadline,
     enforced: Option<Deadline>,
+    seen: Seen,
+}
+
+/// What is known of the ambient deadline in this run.
+// As wide as a word: what is saved and restored in odd parts the processor waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Seen {
+    Nothing,
+    /// That it lies ahead.
+    Ahead,
+}
+
+/// How a deadline is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Anyone,
+    /// One who has just seen that it lies ahead.
+    Begin,
+    /// One who ends the call when it passes.
+    Enforce,
 }
 
 /// The moment after which an answer is of no use to whoever waits for it.
@@ -62,6 +83,7 @@ impl Deadline {
     pub const GRACE: Duration = Duration::from_millis(2);
 
     /// The deadline at this instant.
+    #[inline]
     pub const fn at(instant: Instant) -> Self {
         Self(instant)
     }
@@ -76,11 +98,13 @@ impl Deadline {
 
     /// The deadline that lies `timeout` after `start`; as [`Deadline::after`], with the clock
     /// read by the caller.
+    #[inline]
     pub fn after_instant(start: Instant, timeout: Duration) -> Self {
         Self(start + timeout.min(NEVER))
     }
 
     /// The instant at which the deadline passes.
+    #[inline]
     pub const fn instant(self) -> Instant {
         self.0
     }
@@ -91,16 +115,19 @@ impl Deadline {
     }
 
     /// What remains at `now`: zero once the deadline has passed.
+    #[inline]
     pub fn remaining_at(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }
 
     /// Whether nothing remains.
+    #[inline]
     pub fn is_past(self) -> bool {
         self.is_past_at(Instant::now())
     }
 
     /// Whether nothing remains at `now`.
+    #[inline]
     pub fn is_past_at(self, now: Instant) -> bool {
         self.0 <= now
     }
@@ -117,6 +144,7 @@ impl Deadline {
     /// assert_eq!(Deadline::sooner(short, long), short);
     /// assert_eq!(Deadline::sooner(None, long), long);
     /// ```
+    #[inline]
     pub fn sooner(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -128,6 +156,7 @@ impl Deadline {
     ///
     /// `None` where nobody set one. Usable in handlers, for instance to size a query's own
     /// limit.
+    #[inline]
     pub fn current() -> Option<Self> {
         ambient().map(|ambient| ambient.deadline)
     }
@@ -139,12 +168,14 @@ impl Deadline {
     /// whose limit it was, and whose error says so. It asks at each poll, and keeps a timer of its
     /// own all the same: the one outside cuts only what he polls, and a call may be moved away
     /// from under him, or block him.
+    #[inline]
     pub fn enforced() -> Option<Self> {
         ambient().and_then(|ambient| ambient.enforced)
     }
 
     /// Whether somebody outside ends the running code when this deadline passes, or sooner: see
     /// [`Deadline::enforced`]. He has [`GRACE`](Self::GRACE) to do so.
+    #[inline]
     pub fn is_enforced(self) -> bool {
         Self::enforced().is_some_and(|outside| outside <= self)
     }
@@ -154,8 +185,27 @@ impl Deadline {
     ///
     /// Where there is an ambient deadline already the sooner of the two holds: a child is never
     /// later than its parent. For a future use [`Deadline::scoped`].
+    #[inline]
     pub fn scope<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
-        run(deadline, false, f)
+        run(deadline, By::Anyone, f)
+    }
+
+    /// As [`Deadline::scope`], for one who begins a call by `f` and has read the clock for it: the
+    /// deadline lies ahead.
+    ///
+    /// So an [`Allowance`](crate::Allowance) that is taken inside does not read it again, which would
+    /// take longer than whatever else a layer does. It holds for the length of this one run, in which
+    /// an inner service is called and nobody waits.
+    #[inline]
+    pub fn begin<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
+        run(deadline, By::Begin, f)
+    }
+
+    /// Whether nothing remains of the ambient deadline; reads the clock if nobody outside has for
+    /// this run.
+    #[inline]
+    pub(crate) fn current_is_past() -> bool {
+        ambient().is_some_and(|ambient| ambient.seen == Seen::Nothing && ambient.deadline.is_past())
     }
 
     /// As [`Deadline::scope`], for one who ends what `f` is a part of when the deadline passes.
@@ -164,8 +214,9 @@ impl Deadline {
     /// passed, what `f` is a part of is ended, before anything else is done. Layers inside rely on
     /// it to have the right one named, and not to have the call end: where nobody keeps the promise
     /// they cut a moment later themselves.
+    #[inline]
     pub fn enforce<R>(deadline: Option<Self>, f: impl FnOnce() -> R) -> R {
-        run(deadline, true, f)
+        run(deadline, By::Enforce, f)
     }
 
     /// Runs `f` without any ambient deadline, and restores the former one after it, also when `f`
@@ -200,26 +251,33 @@ impl Deadline {
     }
 }
 
-fn run<R>(deadline: Option<Deadline>, enforced: bool, f: impl FnOnce() -> R) -> R {
+#[inline]
+fn run<R>(deadline: Option<Deadline>, by: By, f: impl FnOnce() -> R) -> R {
     let _restore = deadline.map(|deadline| {
         let before = ambient();
-        set(Some(Ambient {
-            deadline: before.map_or(deadline, |before| before.deadline.min(deadline)),
-            enforced: Deadline::sooner(
-                before.and_then(|before| before.enforced),
-                enforced.then_some(deadline),
-            ),
+        let enforced = (by == By::Enforce).then_some(deadline);
+        let seen = if by == By::Begin { Seen::Ahead } else { Seen::Nothing };
+        set(Some(match before {
+            None => Ambient { deadline, enforced, seen },
+            Some(before) => Ambient {
+                deadline: before.deadline.min(deadline),
+                enforced: Deadline::sooner(before.enforced, enforced),
+                // Of the sooner one, if it is that of before, what was seen of it before.
+                seen: if before.deadline < deadline { before.seen } else { seen },
+            },
         }));
         Restore(before)
     });
     f()
 }
 
+#[inline]
 fn ambient() -> Option<Ambient> {
     // A thread that is being torn down has no ambient deadline any more.
     CURRENT.try_with(Cell::get).unwrap_or(None)
 }
 
+#[inline]
 fn set(ambient: Option<Ambient>) {
     let _ = CURRENT.try_with(|current| current.set(ambient));
 }
@@ -227,6 +285,7 @@ fn set(ambient: Option<Ambient>) {
 struct Restore(Option<Ambient>);
 
 impl Drop for Restore {
+    #[inline]
     fn drop(&mut self) {
         set(self.0);
     }

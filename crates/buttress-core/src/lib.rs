@@ -24,12 +24,14 @@
 //! | [`Reporter`] | what one layer says, in its own name |
 //! | [`Randomness`] | jitter and fault draws, seedable |
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
+//! | [`Anchor`] | what a call holds of its layer, so that its future is written where it stays |
 //! | [`Claim`] | what was asked of an inner service before there is a call, where a layer waits in `poll_ready` |
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`check_service`] | why a stack is no service, by the compiler |
 //! | [`ConfigError`] | which setting is wrong, its value, and the allowed range |
 
 mod allowance;
+mod anchor;
 mod check;
 mod circuit;
 mod claim;
@@ -56,6 +58,7 @@ mod spoil;
 mod substitute;
 
 pub use allowance::Allowance;
+pub use anchor::{Anchor, Anchored};
 pub use check::check_service;
 pub use circuit::{CircuitState, Trip};
 pub use claim::Claim;

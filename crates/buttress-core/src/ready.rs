@@ -76,12 +76,21 @@ where
     S: Service<Req> + Clone,
 {
     /// Calls `service` with `request` if it is ready, or else waits for it to be.
+    #[inline]
     pub fn start(service: &mut S, request: Req) -> Self {
         // Whoever polls the future later registers the real waker: the one given here is never
         // relied on.
-        let state = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => State::Calling { future: service.call(request) },
-            Poll::Ready(Err(error)) => State::Unready(Some(error)),
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {}
+            unready => return Self::start_unready(service, request, unready),
+        }
+        Self { state: State::Calling { future: service.call(request) } }
+    }
+
+    #[cold]
+    fn start_unready(service: &mut S, request: Req, unready: Poll<Result<(), S::Error>>) -> Self {
+        let state = match unready {
+            Poll::Ready(unready) => State::Unready(unready.err()),
             Poll::Pending => {
                 let fresh = service.clone();
                 let service = mem::replace(service, fresh);
@@ -96,6 +105,7 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
     /// Whether the request has been handed to the service.
     ///
     /// After an error, `false` tells that readiness failed and the request was not sent.
+    #[inline]
     pub fn called(&self) -> bool {
         matches!(self.state, State::Calling { .. })
     }
@@ -106,6 +116,7 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
     ///
     /// A service that becomes ready later is not called, and this is pending without anything to
     /// wake it. The caller of this ends the call then.
+    #[inline]
     pub fn poll_until(
         self: Pin<&mut Self>,
         latest: Option<Deadline>,
@@ -115,6 +126,7 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
     }
 
     /// Polls the call, and asks of a request whose service is ready whether it is not to be sent.
+    #[inline]
     fn poll_unless(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -149,6 +161,7 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
 impl<S: Service<Req>, Req> Future for ReadyCall<S, Req> {
     type Output = Result<S::Response, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_unless(cx, Waiting::leave)
     }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_core::Deadline;
+use buttress_core::{Allowance, Deadline};
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 
@@ -118,6 +118,26 @@ async fn a_scoped_future_is_polled_and_dropped_under_its_deadline() {
 }
 
 /// What somebody outside ends is not hidden by a sooner deadline that nobody does.
+/// What an allowance says shows whether it has read the clock: of a call that had no time to begin with
+/// it never says that it was cut.
+#[tokio::test(start_paused = true)]
+async fn who_begins_a_call_has_read_the_clock_for_those_inside() {
+    let [sooner, past, later] = [5, 10, 15].map(|millis| Some(after(millis)));
+    advance(Duration::from_millis(20)).await;
+    let trusts = || Allowance::current().is_used_up();
+    assert!(!Deadline::scope(past, trusts));
+    assert!(Deadline::begin(past, trusts));
+    Deadline::begin(past, || {
+        assert!(Deadline::scope(later, trusts), "it is still the same deadline");
+        assert!(!Deadline::scope(sooner, trusts), "it has not been seen of this one");
+        assert!(!Deadline::enforce(past, trusts), "nor in a poll, which may come later");
+        assert!(!Deadline::unscoped(|| Deadline::scope(past, trusts)));
+        assert!(trusts(), "restored");
+    });
+    Deadline::scope(sooner, || assert!(!Deadline::begin(past, trusts), "not of that outside"));
+    assert!(!Deadline::scope(past, trusts));
+}
+
 #[tokio::test(start_paused = true)]
 async fn enforced_is_what_somebody_outside_ends() {
     let [soon, late] = [1, 9].map(|n| Some(Deadline::after(Duration::from_secs(n))));
