@@ -3,11 +3,10 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind};
+use buttress_core::{Anchored, BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
@@ -18,13 +17,14 @@ use crate::{
 /// The bounds of one call, and whom to tell when they are passed.
 pub(crate) struct Clock {
     bounds: Bounds,
-    shared: Arc<Shared>,
+    shared: Anchored<Shared>,
     // When the time of the one outside is up, whose deadline has passed.
     grace: Option<Deadline>,
 }
 
 impl Clock {
-    pub(crate) fn new(bounds: Bounds, shared: Arc<Shared>) -> Self {
+    #[inline]
+    pub(crate) fn new(bounds: Bounds, shared: Anchored<Shared>) -> Self {
         Self { bounds, shared, grace: None }
     }
 
@@ -100,6 +100,12 @@ impl Clock {
         }
     }
 
+    /// Cuts the body where its next frame is waited for, or was too late.
+    fn cut_body(&mut self) -> BoxError {
+        let kind = self.cut(Phase::Read, true);
+        self.reject(kind).into()
+    }
+
     /// Tells of what was cut, once it is gone.
     pub(crate) fn reject(&self, kind: RejectionKind) -> Rejection {
         self.shared.cut(kind)
@@ -108,48 +114,49 @@ impl Clock {
 
 /// Cuts a response body when the time of the call, or of its next frame, is up.
 pub struct TimeoutFollower {
-    clock: Clock,
+    // None if the response was over with its head.
+    clock: Option<Clock>,
     // Boxed so that it need not be pinned in the body, and made only for a body that makes its
     // reader wait. One for all frames: it is moved on only when it has fired too soon.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimeoutFollower {
-    /// Follows a response whose head has come.
-    pub(crate) fn new(mut clock: Clock) -> Self {
-        clock.bounds.end_phase();
+    /// Follows a response whose head has come; by no clock, one that is over with it.
+    #[inline]
+    pub(crate) fn new(mut clock: Option<Clock>) -> Self {
+        if let Some(clock) = &mut clock {
+            clock.bounds.end_phase();
+        }
         Self { clock, timer: None }
-    }
-
-    fn cut(&mut self) -> BoxError {
-        let kind = self.clock.cut(Phase::Read, true);
-        self.clock.reject(kind).into()
     }
 }
 
 impl Follower for TimeoutFollower {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
-        let read = self.clock.shared.limits.read;
-        if read.is_none() && self.clock.due().is_none() {
+        let Some(clock) = &mut self.clock else { return Poll::Pending };
+        let read = clock.shared.limits.read;
+        if read.is_none() && clock.due().is_none() {
             return Poll::Pending;
         }
         if let Some(read) = read {
             // The gap is the dependency's: it begins when the reader asks, however late.
-            self.clock.bounds.run_phase(read, Instant::now());
+            clock.bounds.run_phase(read, Instant::now());
         }
-        let Some(due) = self.clock.due() else { return Poll::Pending };
+        let Some(due) = clock.due() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.instant())));
-        ready!(self.clock.poll_over(timer.as_mut(), cx));
-        Poll::Ready(self.cut())
+        ready!(clock.poll_over(timer.as_mut(), cx));
+        Poll::Ready(clock.cut_body())
     }
 
     fn part(&mut self) -> Option<BoxError> {
-        self.clock.bounds.end_phase();
-        self.clock.is_over().then(|| self.cut())
+        let clock = self.clock.as_mut()?;
+        clock.bounds.end_phase();
+        clock.is_over().then(|| clock.cut_body())
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.clock.deadline()
+        self.clock.as_ref().and_then(Clock::deadline)
     }
 
     /// A body that is due is cut, be it in a frame or where its reader waits for one.
@@ -157,14 +164,15 @@ impl Follower for TimeoutFollower {
         true
     }
 
+    #[inline]
     fn ended(self, _end: End<'_>) {}
 }
 
 impl fmt::Debug for TimeoutFollower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutFollower")
-            .field("deadline", &self.clock.deadline())
-            .field("due", &self.clock.due())
+            .field("deadline", &self.deadline())
+            .field("due", &self.clock.as_ref().and_then(Clock::due))
             .finish_non_exhaustive()
     }
 }

@@ -61,6 +61,7 @@ pub(crate) enum Cause {
 
 impl Bounds {
     /// The bounds of a call that begins now; none if its time is up already.
+    #[inline]
     pub(crate) fn begin(
         overall: Option<Duration>,
         response: Option<Duration>,
@@ -83,11 +84,13 @@ impl Bounds {
     pub(crate) const NONE: Self = Self { whole: None, overall: None, phase: None };
 
     /// The deadline of everything inside.
+    #[inline]
     pub(crate) fn whole(&self) -> Option<Deadline> {
         self.whole
     }
 
     /// When the call is cut, be it as a whole or in its phase.
+    #[inline]
     pub(crate) fn due(&self) -> Option<Deadline> {
         Deadline::sooner(self.whole, self.phase.map(|(deadline, _)| deadline))
     }

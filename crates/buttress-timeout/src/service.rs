@@ -6,13 +6,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Deadline, Follow, Plain, ReadyCall};
+use buttress_core::{BoxError, Deadline, Follow, Plain};
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
     Allowance, Fixed, ResponseFuture, TimeoutFollower,
-    clock::Clock,
     layer::Shared,
     limits::{Bounds, Limits, finite},
 };
@@ -54,12 +53,8 @@ impl<S, P: Clone, A> Timeout<S, P, A> {
     where
         S: Service<Req> + Clone,
     {
-        let clock = Clock::new(Bounds::NONE, Arc::clone(&self.shared));
-        ResponseFuture::new(
-            ReadyCall::start(&mut self.inner, request),
-            clock,
-            self.protocol.clone(),
-        )
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture::start(&mut self.inner, request, Bounds::NONE, shared, &self.protocol)
     }
 }
 
@@ -79,6 +74,8 @@ where
         Poll::Ready(Ok(()))
     }
 
+    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         if self.shared.is_off {
             return self.pass(request);
@@ -92,13 +89,13 @@ where
         } else {
             match Bounds::begin(overall, response, ambient, Instant::now()) {
                 Some(bounds) => bounds,
-                None => return ResponseFuture::refused(self.shared.refuse()),
+                None => {
+                    return ResponseFuture::refused(self.shared.refuse(), self.protocol.clone());
+                }
             }
         };
-        let clock = Clock::new(bounds, Arc::clone(&self.shared));
-        let inner = &mut self.inner;
-        let call = Deadline::scope(clock.deadline(), || ReadyCall::start(inner, request));
-        ResponseFuture::new(call, clock, self.protocol.clone())
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture::start(&mut self.inner, request, bounds, shared, &self.protocol)
     }
 }
 
