@@ -2,12 +2,13 @@
 
 use std::{fmt, thread, time::Duration};
 
-use buttress_core::{Allowance, Outcome};
+use buttress_core::{Allowance, Anchor, Anchored, Outcome};
 use tokio::time::Instant;
 
 use crate::{
-    Abandoned, BreakerHandle,
+    Abandoned,
     circuit::{Ticket, Verdict},
+    stripes::Hold,
 };
 
 /// Leave to make one call.
@@ -18,7 +19,7 @@ use crate::{
 /// It is made in its place and acted on there: what is written in small parts and then moved as a
 /// whole makes the processor wait for its own writes, and took half the time of a call.
 pub(crate) struct Admission {
-    circuit: BreakerHandle,
+    circuit: Anchored<Hold>,
     // None once it was settled.
     ticket: Option<Ticket>,
     allowance: Allowance,
@@ -33,40 +34,40 @@ pub(crate) enum Awaits {
     Reader,
 }
 
-/// An admission while the inner service is called: dropped only by a panic.
-struct Entry<'a> {
-    circuit: &'a BreakerHandle,
-    ticket: Option<Ticket>,
-    panicked: Outcome,
-}
-
-impl Drop for Entry<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.circuit.shared().settle(ticket, self.panicked.into());
-        }
-    }
-}
-
 impl Admission {
-    /// Calls the inner service with this ticket; that it panics settles the call as a failure.
+    /// Calls the inner service by `call`, with this ticket; that it panics settles it as a failure.
     #[inline]
     pub(crate) fn enter<R>(
-        circuit: BreakerHandle,
-        ticket: Ticket,
+        circuit: &mut Anchor<Hold>,
+        ticket: &Ticket,
         call: impl FnOnce() -> R,
-    ) -> (R, Self) {
-        let allowance = Allowance::current();
-        let mut entry =
-            Entry { circuit: &circuit, ticket: Some(ticket), panicked: Outcome::Neutral };
-        // Only now that the ticket can not be lost, whatever the observer does.
+    ) -> R {
+        let twin = ticket.twin();
+        let panicked =
+            move |hold: &Hold| hold.shared().settle(twin.twin(), Outcome::Failure.into());
+        circuit.call_or(panicked, call)
+    }
+
+    /// That of a call that has begun, with the time that it had then.
+    #[inline]
+    pub(crate) fn new(circuit: Anchored<Hold>, ticket: Ticket, allowance: Allowance) -> Self {
+        Self { circuit, ticket: Some(ticket), allowance }
+    }
+
+    /// Tells of what came of the admission, now that the ticket can not be lost, whatever the observer
+    /// does.
+    #[inline]
+    pub(crate) fn tell(circuit: &Hold, ticket: &Ticket) {
+        if circuit.shared().circuit.has_news() {
+            Self::tell_news(circuit, ticket);
+        }
+    }
+
+    #[cold]
+    fn tell_news(circuit: &Hold, ticket: &Ticket) {
+        let telling = Telling { circuit, ticket };
         circuit.shared().tell();
-        entry.panicked = Outcome::Failure;
-        let result = call();
-        let ticket = entry.ticket.take();
-        drop(entry);
-        (result, Self { circuit, ticket, allowance })
+        std::mem::forget(telling);
     }
 
     /// Runs foreign code; that it panics settles the call as this.
@@ -143,6 +144,18 @@ impl Drop for Admission {
         if self.ticket.is_some() {
             self.abandon();
         }
+    }
+}
+
+/// Dropped only by a panic of the observer.
+struct Telling<'a> {
+    circuit: &'a Hold,
+    ticket: &'a Ticket,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.circuit.shared().settle(self.ticket.twin(), Outcome::Neutral.into());
     }
 }
 

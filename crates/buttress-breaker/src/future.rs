@@ -3,17 +3,21 @@
 use std::{
     fmt, mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, End, Follow, Follower, Judgement, Outcome, ReadyCall};
+use buttress_core::{
+    Allowance, Anchor, BoxError, Classify, End, Follow, Follower, Judgement, Outcome, ReadyCall,
+};
 use pin_project::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
     admission::{Admission, Awaits},
-    circuit::Verdict,
+    circuit::{Ticket, Verdict},
+    stripes::Hold,
 };
 
 /// The future of [`Breaker`](crate::Breaker).
@@ -43,9 +47,25 @@ pub(crate) enum Other<S: Service<Req>, Req> {
 }
 
 impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
+    /// Calls `inner`, with leave of this circuit.
     #[inline]
-    pub(crate) fn new(call: ReadyCall<S, Req>, admission: Admission, protocol: P) -> Self {
-        Self { call: Some(call), leave: Leave::Admitted(admission), protocol }
+    pub(crate) fn start(
+        inner: &mut S,
+        request: Req,
+        circuit: Arc<Hold>,
+        ticket: Ticket,
+        protocol: &P,
+    ) -> Self
+    where
+        S: Clone,
+        P: Clone,
+    {
+        let allowance = Allowance::current();
+        let mut circuit = Anchor::new(circuit);
+        let begin = move || ReadyCall::start(inner, request);
+        let call = Admission::enter(&mut circuit, &ticket, begin);
+        let leave = Leave::Admitted(Admission::new(circuit.anchored(), ticket, allowance));
+        Self { call: Some(call), leave, protocol: protocol.clone() }
     }
 
     #[cold]
@@ -72,47 +92,47 @@ where
         };
         let answer = ready!(admission.watch(Outcome::Failure, || call.poll(cx)));
         // What a classifier that panics has to say, nobody knows.
-        let judge = || {
-            this.call.set(None);
-            let answer = answer.map_err(Into::into);
-            let judgement = this.protocol.classify(answer.as_ref());
-            (answer, judgement)
-        };
-        let (answer, judgement) = admission.watch(Outcome::Neutral, judge);
-        let verdict = match &answer {
-            // Often a good response is not over with its head.
-            Ok(response) if judgement.outcome == Outcome::Success => {
-                this.protocol.over(response).map(Verdict::from)
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let judge = || {
+                    this.call.set(None);
+                    let error = error.into();
+                    let judgement = this.protocol.classify(Err(&error));
+                    (error, judgement)
+                };
+                let (error, judgement) = admission.watch(Outcome::Neutral, judge);
+                admission.settle(judgement.into());
+                return Poll::Ready(Err(error));
             }
+        };
+        let judgement = admission.watch(Outcome::Neutral, || {
+            this.call.set(None);
+            this.protocol.classify(Ok(&response))
+        });
+        let verdict = match judgement.outcome {
+            // Often a good response is not over with its head.
+            Outcome::Success => this.protocol.over(&response).map(Verdict::from),
             _ => Some(judgement.into()),
         };
         if let Some(verdict) = verdict {
             admission.settle(verdict);
+            let follower = BreakerFollower::new(None, Time::Any);
+            return Poll::Ready(Ok(this.protocol.follow(response, follower)));
         }
-        let admission = this.leave.take();
-        Poll::Ready(answer.map(|response| {
-            let timed = admission.as_ref().is_some_and(Admission::is_timed);
-            let time = match timed {
-                true if this.protocol.timed_to_head(&response) => Time::ToHead,
-                true => Time::ToEnd,
-                false => Time::Any,
-            };
-            this.protocol.follow(response, BreakerFollower::new(admission, time))
-        }))
+        let time = match admission.is_timed() {
+            true if this.protocol.timed_to_head(&response) => Time::ToHead,
+            true => Time::ToEnd,
+            false => Time::Any,
+        };
+        let follower = BreakerFollower::new(this.leave.take(), time);
+        Poll::Ready(Ok(this.protocol.follow(response, follower)))
     }
 }
 
 impl<S: Service<Req>, Req> Leave<S, Req> {
-    /// The admission, if it is still to be settled.
-    #[inline]
+    /// The admission, out of its place.
     fn take(&mut self) -> Option<Admission> {
-        match self {
-            Self::Admitted(admission) if !admission.is_settled() => {}
-            _ => {
-                *self = Self::Done;
-                return None;
-            }
-        }
         match mem::replace(self, Self::Done) {
             Self::Admitted(admission) => Some(admission),
             Self::Other(_) | Self::Done => None,

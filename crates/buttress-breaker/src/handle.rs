@@ -38,6 +38,11 @@ impl BreakerHandle {
     }
 
     #[inline]
+    pub(crate) fn into_hold(self) -> Arc<Hold> {
+        self.hold
+    }
+
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         self.hold.shared()
     }

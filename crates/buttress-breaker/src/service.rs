@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
+use buttress_core::{Allowance, Anchor, BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
@@ -68,7 +68,8 @@ where
         self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
-    #[inline]
+    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         if self.is_off {
             let call = Box::pin(ReadyCall::start(&mut self.inner, request));
@@ -86,17 +87,17 @@ where
                 );
             }
         };
+        let circuit = circuit.into_hold();
+        Admission::tell(&circuit, &ticket);
         if let Some(error) = self.readiness.take_error() {
-            let ((), mut admission) = Admission::enter(circuit, ticket, || ());
+            let circuit = Anchor::new(circuit).anchored();
+            let mut admission = Admission::new(circuit, ticket, Allowance::current());
             let judge = || self.protocol.classify(Err(&error));
             let judgement = admission.watch(Outcome::Neutral, judge);
             admission.settle(judgement.into());
             return ResponseFuture::other(Other::Refused(error), self.protocol.clone());
         }
-        let inner = &mut self.inner;
-        let start = || ReadyCall::start(inner, request);
-        let (call, admission) = Admission::enter(circuit, ticket, start);
-        ResponseFuture::new(call, admission, self.protocol.clone())
+        ResponseFuture::start(&mut self.inner, request, circuit, ticket, &self.protocol)
     }
 }
 

@@ -93,26 +93,29 @@ where
             this.run.set(Some(run));
         }
         let run = this.run.as_mut().as_pin_mut().expect("it was there or has just begun");
-        let answer = ready!(R::poll(run, cx, this.permit));
-        this.run.set(None);
-        if this.permit.is_measured() {
-            let judged = this.protocol.classify(answer.as_ref());
-            // A good response is often not over with its head.
-            if answer.is_err() || judged.outcome != Outcome::Success {
-                this.permit.judge(judged);
-            }
-            if answer.as_ref().is_ok_and(|response| this.protocol.timed_to_head(response)) {
-                this.permit.timed_to_here();
-            }
-            this.permit.served();
-        }
-        let response = match answer {
+        let response = match ready!(R::poll(run, cx, this.permit)) {
             Ok(response) => response,
             Err(error) => {
+                this.run.set(None);
+                if this.permit.is_measured() {
+                    this.permit.judge(this.protocol.classify(Err(&error)));
+                }
                 this.permit.settle(Judgement::NEUTRAL);
                 return Poll::Ready(Err(error));
             }
         };
+        this.run.set(None);
+        if this.permit.is_measured() {
+            let judged = this.protocol.classify(Ok(&response));
+            // A good response is often not over with its head.
+            if judged.outcome != Outcome::Success {
+                this.permit.judge(judged);
+            }
+            if this.protocol.timed_to_head(&response) {
+                this.permit.timed_to_here();
+            }
+            this.permit.served();
+        }
         if let Some(outcome) = this.protocol.over(&response) {
             this.permit.settle(Judgement::of_outcome(outcome));
             // Not the one that is empty now: what was just written is slow to move.

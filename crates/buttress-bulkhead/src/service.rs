@@ -114,7 +114,8 @@ where
         self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
-    #[inline]
+    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         let permit = match self.readiness.take() {
             // Without a place nothing is counted, nor run elsewhere.

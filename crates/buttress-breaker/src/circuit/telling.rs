@@ -12,9 +12,15 @@ impl Circuit {
     /// meanwhile, be it from within `tell`, leaves its changes to the first.
     #[inline]
     pub(crate) fn tell(&self, tell: impl FnMut(Change)) {
-        if self.news.load(Ordering::Acquire) {
+        if self.has_news() {
             self.tell_news(tell);
         }
+    }
+
+    /// Whether there is something to tell.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Acquire)
     }
 
     #[cold]

@@ -49,6 +49,12 @@ impl Ticket {
         Self { bits: NonZeroU64::MIN.saturating_add(bits), began }
     }
 
+    /// The same once more, for one who settles it if whoever has it can not.
+    #[inline]
+    pub(crate) const fn twin(&self) -> Self {
+        Self { bits: self.bits, began: self.began }
+    }
+
     /// The generation; none if it counts for nothing.
     #[inline]
     pub(super) fn generation(&self) -> Option<u64> {
