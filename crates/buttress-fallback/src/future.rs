@@ -1,13 +1,15 @@
 //! The future of a call that has alternatives.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, EventKind, Outcome, ReadyCall, Substitute};
+use buttress_core::{
+    Anchor, Anchored, BoxError, Classify, EventKind, Outcome, ReadyCall, Substitute,
+};
 use pin_project::pin_project;
 use tower_service::Service;
 
@@ -16,47 +18,43 @@ use crate::{descent::Descent, layer::Shared};
 /// The future of [`Fallback`](crate::Fallback).
 #[pin_project]
 pub struct ResponseFuture<S: Service<Req>, Req, V, Alt, P> {
+    // None once it is over.
     #[pin]
-    state: State<S, Req, V, Alt>,
-    shared: Arc<Shared<V, Alt>>,
+    call: Option<ReadyCall<S, Req>>,
+    course: Course<S::Response, V, Alt>,
+    shared: Anchored<Shared<V, Alt>>,
     protocol: P,
 }
 
-#[pin_project(project = StateProj, project_replace = StateOwned)]
-enum State<S: Service<Req>, Req, V, Alt> {
-    Calling {
-        #[pin]
-        call: ReadyCall<S, Req>,
-        view: V,
-    },
-    // Of a layer that is switched off.
-    Passing {
-        #[pin]
-        call: ReadyCall<S, Req>,
-    },
+/// What becomes of a call that has not gone well.
+enum Course<Res, V, Alt> {
+    /// It falls back, with what was kept of the request.
+    Fall(V),
+    /// Nothing, for the layer is switched off.
+    Pass,
+    /// It is falling.
     // Boxed: a call that goes well does not pay for the room of what it never holds.
-    Falling(Box<Descent<S::Response, V, Alt>>),
+    Falling(Box<Descent<Res, V, Alt>>),
     Done,
 }
 
-impl<S: Service<Req>, Req, V, Alt, P> ResponseFuture<S, Req, V, Alt, P> {
-    pub(crate) fn new(
-        call: ReadyCall<S, Req>,
-        view: V,
+impl<S: Service<Req> + Clone, Req, V, Alt, P> ResponseFuture<S, Req, V, Alt, P> {
+    /// Calls `inner`; by this view there are alternatives.
+    #[inline]
+    pub(crate) fn start(
+        inner: &mut S,
+        request: Req,
+        view: Option<V>,
         shared: Arc<Shared<V, Alt>>,
-        protocol: P,
-    ) -> Self {
-        Self { state: State::Calling { call, view }, shared, protocol }
-    }
-
-    /// A call that has no alternatives.
-    #[cold]
-    pub(crate) fn passing(
-        call: ReadyCall<S, Req>,
-        shared: Arc<Shared<V, Alt>>,
-        protocol: P,
-    ) -> Self {
-        Self { state: State::Passing { call }, shared, protocol }
+        protocol: &P,
+    ) -> Self
+    where
+        P: Clone,
+    {
+        let mut shared = Anchor::new(shared);
+        let call = shared.call(move || ReadyCall::start(inner, request));
+        let (course, shared) = (view.map_or(Course::Pass, Course::Fall), shared.anchored());
+        Self { call: Some(call), course, shared, protocol: protocol.clone() }
     }
 }
 
@@ -69,49 +67,59 @@ where
 {
     type Output = Result<P::Response, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProj::Calling { call, .. } = this.state.as_mut().project() {
-            let result = ready!(call.poll(cx)).map_err(Into::into);
+        if let Some(call) = this.call.as_mut().as_pin_mut() {
+            let result = ready!(call.poll(cx));
             // The inner call ends before a tier begins, which finds free what it held: a tier
             // may well go through the same limit.
-            let ended = this.state.as_mut().project_replace(State::Done);
-            let judgement = this.protocol.classify(result.as_ref());
+            this.call.set(None);
+            let shared = &*this.shared;
+            let Course::Fall(view) = this.course else {
+                let original = |response| this.protocol.original(response);
+                return Poll::Ready(result.map(original).map_err(Into::into));
+            };
+            let (result, judgement) = match result {
+                Ok(response) => {
+                    let judgement = this.protocol.classify(Ok(&response));
+                    if judgement.outcome == Outcome::Success {
+                        let remembers = shared.remembers.is_some();
+                        return Poll::Ready(Ok(
+                            match remembers.then(|| shared.record(view)).flatten() {
+                                Some(recording) => this.protocol.record(response, recording),
+                                None => this.protocol.original(response),
+                            },
+                        ));
+                    }
+                    (Ok(response), judgement)
+                }
+                Err(error) => {
+                    let error = error.into();
+                    let judgement = this.protocol.classify(Err(&error));
+                    (Err(error), judgement)
+                }
+            };
             let error = result.as_ref().err();
-            match ended {
-                StateOwned::Calling { view, .. } if this.shared.steps_in(&judgement, error) => {
-                    let cause = error.map(|error| error.as_ref() as _);
-                    this.shared.reporter.report(EventKind::FallingBack { judgement, cause });
-                    let descent = Box::new(Descent::new(result, judgement, view));
-                    this.state.set(State::Falling(descent));
-                }
-                StateOwned::Calling { view, .. }
-                    if this.shared.remembers.is_some() && judgement.outcome == Outcome::Success =>
-                {
-                    return Poll::Ready(result.map(|response| match this.shared.record(&view) {
-                        Some(recording) => this.protocol.record(response, recording),
-                        None => this.protocol.original(response),
-                    }));
-                }
-                _ => return Poll::Ready(result.map(|response| this.protocol.original(response))),
-            }
-        }
-        let descent = match this.state.as_mut().project() {
-            StateProj::Falling(descent) => descent,
-            StateProj::Passing { call } => {
-                let result = ready!(call.poll(cx)).map_err(Into::into);
-                this.state.set(State::Done);
+            if !shared.steps_in(&judgement, error) {
                 return Poll::Ready(result.map(|response| this.protocol.original(response)));
             }
-            StateProj::Calling { .. } | StateProj::Done => {
-                panic!("ResponseFuture polled after it completed")
-            }
+            let Course::Fall(view) = mem::replace(this.course, Course::Done) else {
+                unreachable!("it was to fall")
+            };
+            let cause = error.map(|error| error.as_ref() as _);
+            shared.reporter.report(EventKind::FallingBack { judgement, cause });
+            let descent = Box::new(Descent::new(result, judgement, view));
+            *this.course = Course::Falling(descent);
+        }
+        let Course::Falling(descent) = this.course else {
+            panic!("ResponseFuture polled after it completed")
         };
         let served = ready!(descent.poll(this.protocol, this.shared, cx));
-        let ended = this.state.project_replace(State::Done);
+        let ended = mem::replace(this.course, Course::Done);
         Poll::Ready(match (served, ended) {
             (Some(response), _) => Ok(response),
-            (None, StateOwned::Falling(descent)) => {
+            (None, Course::Falling(descent)) => {
                 let original = descent.into_original().expect("no tier has served");
                 original.map(|response| this.protocol.original(response))
             }

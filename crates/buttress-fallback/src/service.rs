@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Plain, ReadyCall, Substitute};
+use buttress_core::{BoxError, Classify, Plain, Substitute};
 use tower_service::Service;
 
 use crate::{Keep, Nothing, ResponseFuture, layer::Shared};
@@ -65,14 +65,12 @@ where
         Poll::Ready(Ok(()))
     }
 
+    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         let view = if self.is_off { None } else { Some(self.keep.keep(&request)) };
-        let call = ReadyCall::start(&mut self.inner, request);
-        let (shared, protocol) = (Arc::clone(&self.shared), self.protocol.clone());
-        match view {
-            Some(view) => ResponseFuture::new(call, view, shared, protocol),
-            None => ResponseFuture::passing(call, shared, protocol),
-        }
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture::start(&mut self.inner, request, view, shared, &self.protocol)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is known of the attempts of one call, across them.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use buttress_core::{
-    Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement, Obstacle,
-    Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
+    Anchored, Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement,
+    Obstacle, Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -23,7 +23,7 @@ const MOST_LINGERS: u32 = 10;
 
 /// What is known of the attempts of one call, across them.
 pub(crate) struct Attempts<S, Req, P> {
-    spare: Arc<Spare<S>>,
+    spare: Anchored<Spare<S>>,
     protocol: P,
     /// The call's own, where it is not the layer's.
     budget: Option<RetryBudget>,
@@ -45,6 +45,22 @@ pub(crate) struct Attempts<S, Req, P> {
     left: bool,
 }
 
+/// What is known of a call before its first attempt.
+pub(crate) struct First<Req> {
+    /// What the next one would send.
+    pub(crate) copy: Option<Repeated<Req>>,
+    /// The most that there may be.
+    pub(crate) of: u32,
+    /// The call's own.
+    pub(crate) budget: Option<RetryBudget>,
+    pub(crate) deadline: Option<Deadline>,
+}
+
+impl<Req> First<Req> {
+    /// Of a layer that is switched off: its calls are no attempts.
+    pub(crate) const OFF: Self = Self { copy: None, of: 0, budget: None, deadline: None };
+}
+
 /// The way to the next attempt.
 pub(crate) struct Wait<D> {
     pub(crate) delay: Duration,
@@ -63,14 +79,9 @@ pub(crate) enum Next<S: Service<Req>, Req, D> {
 }
 
 impl<S, Req, P> Attempts<S, Req, P> {
-    pub(crate) fn first(
-        copy: Option<Repeated<Req>>,
-        of: u32,
-        budget: Option<RetryBudget>,
-        deadline: Option<Deadline>,
-        spare: Arc<Spare<S>>,
-        protocol: P,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn first(first: First<Req>, spare: Anchored<Spare<S>>, protocol: P) -> Self {
+        let First { copy, of, budget, deadline } = first;
         let (current, lingered, left) = (1, 0, false);
         let (backoff, error) = (None, None);
         Self {
@@ -86,11 +97,6 @@ impl<S, Req, P> Attempts<S, Req, P> {
             lingered,
             left,
         }
-    }
-
-    /// Those of a layer that is switched off: a call that is none of them.
-    pub(crate) fn none(spare: Arc<Spare<S>>, protocol: P) -> Self {
-        Self::first(None, 0, None, None, spare, protocol)
     }
 
     /// The number of the attempt under way, or of the last one, from 1.
@@ -146,16 +152,20 @@ where
     S: Service<Req> + Clone,
     P: Classify<S::Response> + Repeat<Req> + Discard<S::Response>,
 {
-    /// Judges the result of the attempt that was made: it is the call's, or else is dropped and
-    /// another attempt follows after a wait.
-    pub(crate) fn settle(
-        &mut self,
-        result: Result<S::Response, BoxError>,
-    ) -> Result<Wait<P::Discarding>, Result<S::Response, BoxError>> {
+    /// Judges the result of the attempt that was made; none if it is the call's.
+    #[inline]
+    pub(crate) fn judge(&mut self, result: Result<&S::Response, &BoxError>) -> Option<Judgement> {
         if self.of == 0 {
-            return Err(result);
+            return None;
         }
-        let judgement = self.judge(&result);
+        let mut judgement = self.protocol.classify(result);
+        // Of the refusals of other layers, what the settings say.
+        if judgement.retry == Retry::Never
+            && self.spare.shared.policy.repeats_refusals
+            && result.err().is_some_and(may_pass)
+        {
+            judgement = judgement.retry(Retry::Safe);
+        }
         if self.current == 1
             && judgement.outcome == Outcome::Success
             && let Some(budget) = self.budget()
@@ -164,8 +174,18 @@ where
         }
         if judgement.retry == Retry::Never {
             self.copy = None;
-            return Err(result);
+            return None;
         }
+        Some(judgement)
+    }
+
+    /// Takes a result that was judged: another attempt follows after a wait, and it is dropped, or it
+    /// is the call's after all.
+    pub(crate) fn settle(
+        &mut self,
+        result: Result<S::Response, BoxError>,
+        judgement: Judgement,
+    ) -> Result<Wait<P::Discarding>, Result<S::Response, BoxError>> {
         let (delay, paid) = match self.decide(judgement, result.is_ok()) {
             Ok(next) => next,
             Err(why) => {
@@ -189,18 +209,6 @@ where
             }
         };
         Ok(Wait { delay, paid, discarding })
-    }
-
-    /// What the result says; of the refusals of other layers, what the settings say.
-    fn judge(&self, result: &Result<S::Response, BoxError>) -> Judgement {
-        let judgement = self.protocol.classify(result.as_ref());
-        if judgement.retry == Retry::Never
-            && self.spare.shared.policy.repeats_refusals
-            && result.as_ref().err().is_some_and(may_pass)
-        {
-            return judgement.retry(Retry::Safe);
-        }
-        judgement
     }
 
     fn decide(

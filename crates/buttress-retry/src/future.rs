@@ -3,17 +3,19 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{BoxError, Classify, Discard, ReadyCall, Repeat};
+use buttress_core::{Anchor, BoxError, Classify, Discard, ReadyCall, Repeat};
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
     Withdrawal,
-    attempts::{Attempts, Next, Wait},
+    attempts::{Attempts, First, Next, Wait},
+    service::Spare,
     unsent::Unsent,
 };
 
@@ -52,7 +54,21 @@ where
     S: Service<Req>,
     P: Discard<S::Response>,
 {
-    pub(crate) fn new(call: ReadyCall<S, Req>, attempts: Attempts<S, Req, P>) -> Self {
+    /// Makes the first attempt, with this request.
+    #[inline]
+    pub(crate) fn start(
+        inner: &mut S,
+        request: Req,
+        terms: First<Req>,
+        spare: Arc<Spare<S>>,
+        protocol: P,
+    ) -> Self
+    where
+        S: Clone,
+    {
+        let mut spare = Anchor::new(spare);
+        let call = spare.call(move || ReadyCall::start(inner, request));
+        let attempts = Attempts::first(terms, spare.anchored(), protocol);
         Self { state: State::Attempting { call, unsent: None }, attempts }
     }
 }
@@ -65,30 +81,44 @@ where
 {
     type Output = Result<S::Response, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let attempts = this.attempts;
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Attempting { mut call, unsent } => {
                     let Poll::Ready(result) = Unsent::poll_call(unsent, call.as_mut(), cx) else {
                         let Some(unsent) = unsent else { return Poll::Pending };
                         ready!(unsent.poll_overdue(cx));
-                        if this.attempts.leaves_it() {
+                        if attempts.leaves_it() {
                             unsent.leave();
                             ready!(unsent.poll_overdue(cx));
                         }
                         this.state.set(State::Done);
-                        return Poll::Ready(Err(this.attempts.unsent()));
+                        return Poll::Ready(Err(attempts.unsent()));
                     };
-                    let (result, sent) = (result.map_err(Into::into), call.called());
+                    let sent = call.called();
                     // Whatever the attempt held, a permit for one, is free before the result is
                     // looked at: the next attempt may need it.
                     this.state.set(State::Done);
-                    let settled = match result {
-                        Err(unready) if !sent => Err(Err(this.attempts.unready(unready))),
-                        result => this.attempts.settle(result),
+                    let (result, judgement) = match result {
+                        Ok(response) => match attempts.judge(Ok(&response)) {
+                            None => return Poll::Ready(Ok(response)),
+                            Some(judgement) => (Ok(response), judgement),
+                        },
+                        Err(unready) if !sent => {
+                            return Poll::Ready(Err(attempts.unready(unready.into())));
+                        }
+                        Err(error) => {
+                            let error = error.into();
+                            match attempts.judge(Err(&error)) {
+                                None => return Poll::Ready(Err(error)),
+                                Some(judgement) => (Err(error), judgement),
+                            }
+                        }
                     };
-                    match settled {
+                    match attempts.settle(result, judgement) {
                         Ok(wait) => Ok(Next::Wait(wait)),
                         Err(result) => return Poll::Ready(result),
                     }
@@ -100,7 +130,7 @@ where
                     ready!(timer.poll(cx));
                     let paid = paid.take();
                     this.state.set(State::Done);
-                    this.attempts.start(paid)
+                    attempts.start(paid)
                 }
                 StateProj::Done => panic!("ResponseFuture polled after it completed"),
             };
@@ -109,7 +139,7 @@ where
                     // Without a wait there is no time to read it, and the next attempt may need what
                     // it holds.
                     drop(discarding);
-                    this.attempts.start(paid)
+                    attempts.start(paid)
                 }
                 next => next,
             };

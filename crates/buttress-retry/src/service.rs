@@ -6,12 +6,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{Attempt, BoxError, Classify, Deadline, Discard, Plain, ReadyCall, Repeat};
+use buttress_core::{Attempt, BoxError, Classify, Deadline, Discard, Plain, Repeat};
 use tower_service::Service;
 
 use crate::{
     PerRequest, ResponseFuture, Terms, Uniform,
-    attempts::Attempts,
+    attempts::First,
     layer::{MOST_ATTEMPTS, Shared},
 };
 
@@ -77,8 +77,8 @@ impl<S, P: Clone, T> JitteredRetry<S, P, T> {
         S: Service<Req> + Clone,
         P: Discard<S::Response>,
     {
-        let call = ReadyCall::start(&mut self.inner, request);
-        ResponseFuture::new(call, Attempts::none(Arc::clone(&self.spare), self.protocol.clone()))
+        let (spare, protocol) = (Arc::clone(&self.spare), self.protocol.clone());
+        ResponseFuture::start(&mut self.inner, request, First::OFF, spare, protocol)
     }
 }
 
@@ -99,6 +99,8 @@ where
         Poll::Ready(Ok(()))
     }
 
+    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    #[inline(never)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         if self.spare.shared.is_off {
             return self.pass(request);
@@ -109,13 +111,9 @@ where
             .map_or(self.spare.shared.policy.max_attempts, |own| own.clamp(1, MOST_ATTEMPTS));
         let copy = if max_attempts > 1 { self.protocol.repeat(&request) } else { None };
         self.protocol.mark(&mut request, Attempt::new(1, max_attempts));
-        let call = ReadyCall::start(&mut self.inner, request);
-        let spare = Arc::clone(&self.spare);
-        let protocol = self.protocol.clone();
-        ResponseFuture::new(
-            call,
-            Attempts::first(copy, max_attempts, budget, deadline, spare, protocol),
-        )
+        let first = First { copy, of: max_attempts, budget, deadline };
+        let (spare, protocol) = (Arc::clone(&self.spare), self.protocol.clone());
+        ResponseFuture::start(&mut self.inner, request, first, spare, protocol)
     }
 }
 
