@@ -39,11 +39,18 @@ enum Leave<S: Service<Req>, Req> {
 
 /// What there is in place of a call that was admitted.
 pub(crate) enum Other<S: Service<Req>, Req> {
-    Refused(BoxError),
+    // None once the caller has it: so it need not be moved out of here as a whole.
+    Refused(Option<BoxError>),
     /// A call that nobody was asked for, as the layer is switched off.
     // Boxed, and not where calls are that were admitted: were those to be told from it, each would take
     // a third longer.
     Unasked(Pin<Box<ReadyCall<S, Req>>>),
+}
+
+impl<S: Service<Req>, Req> Other<S, Req> {
+    pub(crate) fn refused(error: BoxError) -> Self {
+        Self::Refused(Some(error))
+    }
 }
 
 impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
@@ -158,8 +165,10 @@ impl<S: Service<Req>, Req> Leave<S, Req> {
                 |response| protocol.follow(response, BreakerFollower::new(None, Time::Any));
             return Poll::Ready(answer.map(follow).map_err(Into::into));
         }
-        match mem::replace(self, Self::Done) {
-            Self::Other(Other::Refused(error)) => Poll::Ready(Err(error)),
+        match self {
+            Self::Other(Other::Refused(error)) => {
+                Poll::Ready(Err(error.take().expect("ResponseFuture polled after it completed")))
+            }
             _ => panic!("ResponseFuture polled after it completed"),
         }
     }

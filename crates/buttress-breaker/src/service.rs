@@ -78,13 +78,9 @@ where
         let circuit = self.circuits.circuit(&request);
         let ticket = match circuit.shared().admit() {
             Ok(ticket) => ticket,
-            Err(refused) => {
+            Err(error) => {
                 self.readiness.release(&mut self.inner);
-                let rejection = circuit.shared().reject(refused);
-                return ResponseFuture::other(
-                    Other::Refused(rejection.into()),
-                    self.protocol.clone(),
-                );
+                return ResponseFuture::other(Other::refused(error), self.protocol.clone());
             }
         };
         let circuit = circuit.into_hold();
@@ -95,7 +91,7 @@ where
             let judge = || self.protocol.classify(Err(&error));
             let judgement = admission.watch(Outcome::Neutral, judge);
             admission.settle(judgement.into());
-            return ResponseFuture::other(Other::Refused(error), self.protocol.clone());
+            return ResponseFuture::other(Other::refused(error), self.protocol.clone());
         }
         ResponseFuture::start(&mut self.inner, request, circuit, ticket, &self.protocol)
     }

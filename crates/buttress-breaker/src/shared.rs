@@ -10,7 +10,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use buttress_core::{EventKind, Rejection, RejectionKind, Reporter};
+use buttress_core::{BoxError, EventKind, RejectionKind, Reporter};
 use tokio::time::Instant;
 
 use crate::{
@@ -77,19 +77,29 @@ impl Shared {
     /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
     /// once whoever asked has the ticket safe.
     #[inline]
-    pub(crate) fn admit(&self) -> Result<Ticket, Refused> {
-        self.circuit.admit(Instant::now)
+    pub(crate) fn admit(&self) -> Result<Ticket, BoxError> {
+        if let Some(ticket) = self.circuit.admit_if_closed(Instant::now) {
+            return Ok(ticket);
+        }
+        self.admit_unless_open()
+    }
+
+    #[cold]
+    fn admit_unless_open(&self) -> Result<Ticket, BoxError> {
+        self.circuit.admit_unless_open(Instant::now()).map_err(|refused| self.reject(refused))
     }
 
     /// Makes the rejection, and tells the observer of what has happened and of it.
-    #[cold]
-    pub(crate) fn reject(&self, refused: Refused) -> Rejection {
+    #[inline]
+    fn reject(&self, refused: Refused) -> BoxError {
         self.tell();
         let Refused { retry_after, why } = refused;
-        let mut rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
-        if let Some(delay) = retry_after {
-            rejection = rejection.with_retry_after(delay);
-        }
+        let rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
+        // Boxed at once: an open circuit has many to make, and they are large to move.
+        let rejection = Box::new(match retry_after {
+            Some(delay) => rejection.with_retry_after(delay),
+            None => rejection,
+        });
         self.reporter.report(EventKind::Rejected(&rejection));
         rejection
     }

@@ -55,8 +55,9 @@ pub struct Tracing;
 
 impl Observer for Tracing {
     fn observe(&self, event: &Event<'_>) {
-        let Event { layer, name, kind } = *event;
-        match kind {
+        // Most are of calls that failed, and nobody listens: not even copied.
+        let Event { layer, name, kind } = event;
+        match *kind {
             EventKind::Rejected(rejection) => {
                 tracing::debug!(target: "buttress", layer, name, %rejection, "rejected");
             }

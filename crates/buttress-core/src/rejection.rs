@@ -109,6 +109,7 @@ pub enum Phase {
 
 impl Rejection {
     /// A rejection by the layer of this kind (`"timeout"`, `"breaker"`, …) and this name.
+    #[inline]
     pub fn new(layer: &'static str, name: Arc<str>, kind: RejectionKind) -> Self {
         // Foreign code asks "was it a timeout?" by looking for this kind of `io::Error`.
         let timed_out = matches!(
@@ -122,6 +123,7 @@ impl Rejection {
     }
 
     /// The same rejection, saying that there is no use in coming back before `delay` from now.
+    #[inline]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self

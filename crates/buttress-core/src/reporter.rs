@@ -44,11 +44,13 @@ impl Reporter {
     }
 
     /// Tells the observer what happened.
+    #[inline]
     pub fn report(&self, kind: EventKind<'_>) {
         self.observer.observe(&Event::new(self.layer, &self.name, kind));
     }
 
     /// Makes a rejection, and tells nobody yet.
+    #[inline]
     pub fn rejection(&self, kind: RejectionKind) -> Rejection {
         Rejection::new(self.layer, Arc::clone(&self.name), kind)
     }
