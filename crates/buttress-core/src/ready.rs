@@ -128,32 +128,44 @@ impl<S: Service<Req>, Req> ReadyCall<S, Req> {
     /// Polls the call, and asks of a request whose service is ready whether it is not to be sent.
     #[inline]
     fn poll_unless(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        held: impl Fn(&mut Waiting<S, Req>, &Context<'_>) -> bool,
+    ) -> Poll<Result<S::Response, S::Error>> {
+        if let StateProj::Calling { future } = self.as_mut().project().state.project() {
+            return future.poll(cx);
+        }
+        self.poll_unready(cx, held)
+    }
+
+    #[cold]
+    fn poll_unready(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         held: impl Fn(&mut Waiting<S, Req>, &Context<'_>) -> bool,
     ) -> Poll<Result<S::Response, S::Error>> {
-        let mut this = self.project();
-        loop {
-            match this.state.as_mut().project() {
-                StateProj::Calling { future } => return future.poll(cx),
-                StateProj::Waiting(waiting) => {
-                    let ready = ready!(waiting.service.poll_ready(cx));
-                    if ready.is_ok() && held(waiting, cx) {
-                        return Poll::Pending;
-                    }
-                    // Over, should the call panic.
-                    let waiting = this.state.as_mut().project_replace(State::Unready(None));
-                    let StateOwned::Waiting(waiting) = waiting else { continue };
-                    ready?;
-                    let Waiting { mut service, request, .. } = *waiting;
-                    let future = service.call(request);
-                    this.state.set(State::Calling { future });
-                }
-                StateProj::Unready(error) => {
-                    let error = error.take().expect("ReadyCall polled after it completed");
-                    return Poll::Ready(Err(error));
-                }
+        let mut state = self.project().state;
+        if let StateProj::Waiting(waiting) = state.as_mut().project() {
+            let ready = ready!(waiting.service.poll_ready(cx));
+            if ready.is_ok() && held(waiting, cx) {
+                return Poll::Pending;
             }
+            // Over, should the call panic.
+            if let StateOwned::Waiting(waiting) =
+                state.as_mut().project_replace(State::Unready(None))
+            {
+                ready?;
+                let Waiting { mut service, request, .. } = *waiting;
+                let future = service.call(request);
+                state.set(State::Calling { future });
+            }
+        }
+        match state.project() {
+            StateProj::Calling { future } => future.poll(cx),
+            StateProj::Unready(error) => {
+                Poll::Ready(Err(error.take().expect("ReadyCall polled after it completed")))
+            }
+            StateProj::Waiting(_) => unreachable!("it was called"),
         }
     }
 }
