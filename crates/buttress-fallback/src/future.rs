@@ -112,16 +112,29 @@ where
             let descent = Box::new(Descent::new(result, judgement, view));
             *this.course = Course::Falling(descent);
         }
-        let Course::Falling(descent) = this.course else {
+        this.course.poll(this.protocol, this.shared, cx)
+    }
+}
+
+impl<Res, V, Alt: 'static> Course<Res, V, Alt> {
+    /// Goes through the tiers.
+    #[cold]
+    fn poll<P: Substitute<Res, Alt>>(
+        &mut self,
+        protocol: &P,
+        shared: &Shared<V, Alt>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<P::Response, BoxError>> {
+        let Self::Falling(descent) = self else {
             panic!("ResponseFuture polled after it completed")
         };
-        let served = ready!(descent.poll(this.protocol, this.shared, cx));
-        let ended = mem::replace(this.course, Course::Done);
+        let served = ready!(descent.poll(protocol, shared, cx));
+        let ended = mem::replace(self, Self::Done);
         Poll::Ready(match (served, ended) {
             (Some(response), _) => Ok(response),
-            (None, Course::Falling(descent)) => {
+            (None, Self::Falling(descent)) => {
                 let original = descent.into_original().expect("no tier has served");
-                original.map(|response| this.protocol.original(response))
+                original.map(|response| protocol.original(response))
             }
             (None, _) => unreachable!("it was falling"),
         })
