@@ -2,7 +2,7 @@
 
 use std::{fmt, thread, time::Duration};
 
-use buttress_core::{Allowance, Anchor, Anchored, Outcome};
+use buttress_core::{Allowance, Anchor, Anchored, BoxError, Judgement, Outcome};
 use tokio::time::Instant;
 
 use crate::{
@@ -103,6 +103,17 @@ impl Admission {
         if let Some(ticket) = self.ticket.take() {
             self.circuit.shared().settle(ticket, verdict);
         }
+    }
+
+    /// Settles it as what is to say about its error, and gives that.
+    #[cold]
+    pub(crate) fn settle_error(
+        &mut self,
+        judge: impl FnOnce() -> (BoxError, Judgement),
+    ) -> BoxError {
+        let (error, judgement) = self.watch(Outcome::Neutral, judge);
+        self.settle(judgement.into());
+        error
     }
 
     /// Settles it, if nobody has, as one whose good response is dropped before its end.

@@ -108,9 +108,7 @@ where
                     let judgement = this.protocol.classify(Err(&error));
                     (error, judgement)
                 };
-                let (error, judgement) = admission.watch(Outcome::Neutral, judge);
-                admission.settle(judgement.into());
-                return Poll::Ready(Err(error));
+                return Poll::Ready(Err(admission.settle_error(judge)));
             }
         };
         let judgement = admission.watch(Outcome::Neutral, || {

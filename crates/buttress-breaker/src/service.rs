@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{Allowance, Anchor, BoxError, Classify, Follow, Outcome, Plain, ReadyCall};
+use buttress_core::{Allowance, Anchor, BoxError, Classify, Follow, Plain, ReadyCall};
 use tower_service::Service;
 
 use crate::{
@@ -88,9 +88,10 @@ where
         if let Some(error) = self.readiness.take_error() {
             let circuit = Anchor::new(circuit).anchored();
             let mut admission = Admission::new(circuit, ticket, Allowance::current());
-            let judge = || self.protocol.classify(Err(&error));
-            let judgement = admission.watch(Outcome::Neutral, judge);
-            admission.settle(judgement.into());
+            let error = admission.settle_error(|| {
+                let judgement = self.protocol.classify(Err(&error));
+                (error, judgement)
+            });
             return ResponseFuture::other(Other::refused(error), self.protocol.clone());
         }
         ResponseFuture::start(&mut self.inner, request, circuit, ticket, &self.protocol)
