@@ -36,6 +36,15 @@ impl fmt::Debug for Shared {
 /// All of them. The first, behind no layer, is what two threads can do on this machine at this time.
 pub fn shared() -> Vec<Shared> {
     let mut all = vec![service(NO_LAYER, Who::Bare, Adds)];
+    let row = "timeout, shared";
+    all.push(service(row, Who::Buttress, ours::timeout(LIMIT, Adds)));
+    all.push(service(row, Who::Tower, peers::tower::timeout(LIMIT, Adds)));
+    #[cfg(feature = "peers")]
+    {
+        let peer = peers::tower_resilience::timeout(LIMIT, Adds);
+        all.push(service(row, Who::TowerResilience, peer));
+        all.push(service(row, Who::Seatbelt, peers::seatbelt::timeout(LIMIT, Adds)));
+    }
     let row = "breaker, shared";
     all.push(service(row, Who::Buttress, ours::breaker(Adds)));
     #[cfg(feature = "peers")]
@@ -64,6 +73,14 @@ pub fn shared() -> Vec<Shared> {
     {
         let peer = peers::tower_resilience::retry_with_budget(10.0, 100, Adds);
         all.push(service(row, Who::TowerResilience, peer));
+    }
+    let row = "five stacked, shared (tower three, seatbelt four)";
+    all.push(service(row, Who::Buttress, ours::stacked(Adds)));
+    all.push(service(row, Who::Tower, peers::tower::stacked(Adds)));
+    #[cfg(feature = "peers")]
+    {
+        all.push(service(row, Who::TowerResilience, peers::tower_resilience::stacked(0, Adds)));
+        all.push(service(row, Who::Seatbelt, peers::seatbelt::stacked(0, Adds)));
     }
     all
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     Abandoned,
     circuit::{Ticket, Verdict},
-    stripes::Hold,
+    hold::Hold,
 };
 
 /// Leave to make one call.

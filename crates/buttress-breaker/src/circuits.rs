@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{BreakerHandle, shared::Shared, stripes::Stripes};
+use buttress_core::Striped;
+
+use crate::{BreakerHandle, hold::Hold, shared::Shared};
 
 /// Says which circuit a request belongs to.
 ///
@@ -18,17 +20,17 @@ pub trait Sealed {}
 /// One circuit for all requests: the default.
 #[derive(Clone)]
 pub struct OneCircuit {
-    stripes: Arc<Stripes>,
+    circuit: Striped<Hold, Hold>,
 }
 
 impl OneCircuit {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { stripes: Arc::new(Stripes::new(shared)) }
+        Self { circuit: Striped::new(Hold::Itself(shared)) }
     }
 
     /// The circuit, for one who is not a call.
     pub(crate) fn handle(&self) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(self.stripes.circuit()))
+        BreakerHandle::new(Arc::clone(self.circuit.shared()))
     }
 }
 
@@ -37,12 +39,12 @@ impl Sealed for OneCircuit {}
 impl<Req> Circuits<Req> for OneCircuit {
     #[inline]
     fn circuit(&self, _request: &Req) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(self.stripes.mine()))
+        BreakerHandle::new(Arc::clone(self.circuit.mine()))
     }
 }
 
 impl fmt::Debug for OneCircuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stripes.circuit().shared().fmt(f)
+        self.circuit.shared().shared().fmt(f)
     }
 }

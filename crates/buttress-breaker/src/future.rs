@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::{
     admission::{Admission, Awaits},
     circuit::{Ticket, Verdict},
-    stripes::Hold,
+    hold::Hold,
 };
 
 /// The future of [`Breaker`](crate::Breaker).

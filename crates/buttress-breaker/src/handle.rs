@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use buttress_core::CircuitState;
 use tokio::time::Instant;
 
-use crate::{Snapshot, Transitions, shared::Shared, stripes::Hold};
+use crate::{Snapshot, Transitions, hold::Hold, shared::Shared};
 
 /// A circuit in an operator's hand: that of one [`BreakerLayer`](crate::BreakerLayer) and all
 /// services that it made, or that of one key.

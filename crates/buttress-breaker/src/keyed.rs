@@ -12,8 +12,8 @@ use buttress_core::{ConfigError, Keep, Keyed, Reporter};
 use tokio::time::Instant;
 
 use crate::{
-    BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, circuits::Sealed,
-    readiness::Readiness, settings::Settings, shared::Shared, stripes::Hold,
+    BreakerHandle, BreakerLayer, BreakerLayerBuilder, Circuits, circuits::Sealed, hold::Hold,
+    readiness::Readiness, settings::Settings, shared::Shared,
 };
 
 /// How many keys are kept if nothing is said: more hosts than most services call, for half a

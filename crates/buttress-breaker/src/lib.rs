@@ -138,6 +138,7 @@ mod circuit;
 mod circuits;
 mod future;
 mod handle;
+mod hold;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod layer;
@@ -148,7 +149,6 @@ mod service;
 mod settings;
 mod shared;
 mod snapshot;
-mod stripes;
 mod transitions;
 mod trip;
 mod window;

@@ -25,6 +25,7 @@
 //! | [`Randomness`] | jitter and fault draws, seedable |
 //! | [`ReadyCall`] | one call of an inner service: readiness claimed, then the request sent |
 //! | [`Anchor`] | what a call holds of its layer, so that its future is written where it stays |
+//! | [`Striped`] | what all calls of a layer share, held by each thread apart |
 //! | [`Claim`] | what was asked of an inner service before there is a call, where a layer waits in `poll_ready` |
 //! | `Keyed`, `Keep` | what belongs to one host, route or tenant, in a bounded map (feature `keyed`) |
 //! | [`check_service`] | why a stack is no service, by the compiler |
@@ -55,6 +56,7 @@ mod rejection;
 mod repeat;
 mod reporter;
 mod spoil;
+mod striped;
 mod substitute;
 
 pub use allowance::Allowance;
@@ -82,6 +84,7 @@ pub use rejection::{Phase, Rejection, RejectionKind};
 pub use repeat::{Attempt, Obstacle, Repeat, Repeatability, Repeated};
 pub use reporter::Reporter;
 pub use spoil::{Break, Damage, Pace, Spoil, Stall};
+pub use striped::{Stripe, Striped};
 pub use substitute::{Held, Remembers, Substitute};
 
 /// The error type of every Buttress layer.

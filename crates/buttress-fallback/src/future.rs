@@ -8,7 +8,7 @@ use std::{
 };
 
 use buttress_core::{
-    Anchor, Anchored, BoxError, Classify, EventKind, Outcome, ReadyCall, Substitute,
+    Anchor, Anchored, BoxError, Classify, EventKind, Outcome, ReadyCall, Stripe, Substitute,
 };
 use pin_project::pin_project;
 use tower_service::Service;
@@ -22,7 +22,7 @@ pub struct ResponseFuture<S: Service<Req>, Req, V, Alt, P> {
     #[pin]
     call: Option<ReadyCall<S, Req>>,
     course: Course<S::Response, V, Alt>,
-    shared: Anchored<Shared<V, Alt>>,
+    shared: Anchored<Stripe<Shared<V, Alt>>>,
     protocol: P,
 }
 
@@ -45,7 +45,7 @@ impl<S: Service<Req> + Clone, Req, V, Alt, P> ResponseFuture<S, Req, V, Alt, P> 
         inner: &mut S,
         request: Req,
         view: Option<V>,
-        shared: Arc<Shared<V, Alt>>,
+        shared: Arc<Stripe<Shared<V, Alt>>>,
         protocol: &P,
     ) -> Self
     where
@@ -75,7 +75,7 @@ where
             // The inner call ends before a tier begins, which finds free what it held: a tier
             // may well go through the same limit.
             this.call.set(None);
-            let shared = &*this.shared;
+            let shared: &Shared<V, Alt> = this.shared;
             let Course::Fall(view) = this.course else {
                 let original = |response| this.protocol.original(response);
                 return Poll::Ready(result.map(original).map_err(Into::into));

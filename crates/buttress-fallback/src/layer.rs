@@ -1,8 +1,8 @@
 //! The layer and what its services share.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt};
 
-use buttress_core::{BoxError, EventKind, Judgement, Outcome, Plain, Recording, Reporter};
+use buttress_core::{BoxError, EventKind, Judgement, Outcome, Plain, Recording, Reporter, Striped};
 use tokio::time::Instant;
 use tower_layer::Layer;
 
@@ -19,7 +19,7 @@ pub(crate) const LAYER: &str = "fallback";
 /// not tied to the response of the service it is put around: one value of it serves every service
 /// whose response the protocol can let an `Alt` stand in for.
 pub struct FallbackLayer<V, Alt, P = Plain, K = Nothing> {
-    shared: Arc<Shared<V, Alt>>,
+    shared: Striped<Shared<V, Alt>>,
     protocol: P,
     keep: K,
     is_off: bool,
@@ -46,7 +46,7 @@ impl<Alt> FallbackLayer<(), Alt> {
 
 impl<V, Alt, P, K> FallbackLayer<V, Alt, P, K> {
     pub(crate) fn new(shared: Shared<V, Alt>, protocol: P, keep: K) -> Self {
-        Self { shared: Arc::new(shared), protocol, keep, is_off: false }
+        Self { shared: Striped::new(shared), protocol, keep, is_off: false }
     }
 
     /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
@@ -90,7 +90,7 @@ impl<S, V, Alt, P: Clone, K: Clone> Layer<S> for FallbackLayer<V, Alt, P, K> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (protocol, keep) = (self.protocol.clone(), self.keep.clone());
-        Fallback::new(inner, Arc::clone(&self.shared), protocol, keep, self.is_off)
+        Fallback::new(inner, self.shared.clone(), protocol, keep, self.is_off)
     }
 }
 
@@ -98,7 +98,7 @@ impl<S, V, Alt, P: Clone, K: Clone> Layer<S> for FallbackLayer<V, Alt, P, K> {
 impl<V, Alt, P: Clone, K: Clone> Clone for FallbackLayer<V, Alt, P, K> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
             protocol: self.protocol.clone(),
             keep: self.keep.clone(),
             is_off: self.is_off,

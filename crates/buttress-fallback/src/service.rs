@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Classify, Plain, Substitute};
+use buttress_core::{BoxError, Classify, Plain, Striped, Substitute};
 use tower_service::Service;
 
 use crate::{Keep, Nothing, ResponseFuture, layer::Shared};
@@ -14,7 +14,7 @@ use crate::{Keep, Nothing, ResponseFuture, layer::Shared};
 /// A service whose calls have alternatives; made by [`FallbackLayer`](crate::FallbackLayer).
 pub struct Fallback<S, V, Alt, P = Plain, K = Nothing> {
     inner: S,
-    shared: Arc<Shared<V, Alt>>,
+    shared: Striped<Shared<V, Alt>>,
     protocol: P,
     keep: K,
     is_off: bool,
@@ -23,7 +23,7 @@ pub struct Fallback<S, V, Alt, P = Plain, K = Nothing> {
 impl<S, V, Alt, P, K> Fallback<S, V, Alt, P, K> {
     pub(crate) fn new(
         inner: S,
-        shared: Arc<Shared<V, Alt>>,
+        shared: Striped<Shared<V, Alt>>,
         protocol: P,
         keep: K,
         is_off: bool,
@@ -69,7 +69,7 @@ where
     #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         let view = if self.is_off { None } else { Some(self.keep.keep(&request)) };
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.mine());
         ResponseFuture::start(&mut self.inner, request, view, shared, &self.protocol)
     }
 }
@@ -79,7 +79,7 @@ impl<S: Clone, V, Alt, P: Clone, K: Clone> Clone for Fallback<S, V, Alt, P, K> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
             protocol: self.protocol.clone(),
             keep: self.keep.clone(),
             is_off: self.is_off,

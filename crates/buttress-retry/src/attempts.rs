@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use buttress_core::{
     Anchored, Attempt, BoxError, Classify, Deadline, Discard, EventKind, GaveUp, Judgement,
-    Obstacle, Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry,
+    Obstacle, Outcome, ReadyCall, Rejection, RejectionKind, Repeat, Repeated, Retry, Stripe,
 };
 use tokio::time::Instant;
 use tower_service::Service;
@@ -23,7 +23,7 @@ const MOST_LINGERS: u32 = 10;
 
 /// What is known of the attempts of one call, across them.
 pub(crate) struct Attempts<S, Req, P> {
-    spare: Anchored<Spare<S>>,
+    spare: Anchored<Stripe<Spare<S>>>,
     protocol: P,
     /// The call's own, where it is not the layer's.
     budget: Option<RetryBudget>,
@@ -80,7 +80,7 @@ pub(crate) enum Next<S: Service<Req>, Req, D> {
 
 impl<S, Req, P> Attempts<S, Req, P> {
     #[inline]
-    pub(crate) fn first(first: First<Req>, spare: Anchored<Spare<S>>, protocol: P) -> Self {
+    pub(crate) fn first(first: First<Req>, spare: Anchored<Stripe<Spare<S>>>, protocol: P) -> Self {
         let First { copy, of, budget, deadline } = first;
         let (current, lingered, left) = (1, 0, false);
         let (backoff, error) = (None, None);

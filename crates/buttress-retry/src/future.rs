@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{Anchor, BoxError, Classify, Discard, ReadyCall, Repeat};
+use buttress_core::{Anchor, BoxError, Classify, Discard, ReadyCall, Repeat, Stripe};
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
@@ -60,7 +60,7 @@ where
         inner: &mut S,
         request: Req,
         terms: First<Req>,
-        spare: Arc<Spare<S>>,
+        spare: Arc<Stripe<Spare<S>>>,
         protocol: P,
     ) -> Self
     where

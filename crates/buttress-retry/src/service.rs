@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{Attempt, BoxError, Classify, Deadline, Discard, Plain, Repeat};
+use buttress_core::{Attempt, BoxError, Classify, Deadline, Discard, Plain, Repeat, Striped};
 use tower_service::Service;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub struct JitteredRetry<S, P = Plain, T = Uniform> {
     inner: S,
-    spare: Arc<Spare<S>>,
+    spare: Striped<Spare<S>>,
     protocol: P,
     per_request: T,
 }
@@ -54,7 +54,7 @@ impl<S, P, T> JitteredRetry<S, P, T> {
     where
         S: Clone,
     {
-        let spare = Arc::new(Spare { shared, service: Mutex::new(inner.clone()) });
+        let spare = Striped::new(Spare { shared, service: Mutex::new(inner.clone()) });
         Self { inner, spare, protocol, per_request }
     }
 
@@ -77,7 +77,7 @@ impl<S, P: Clone, T> JitteredRetry<S, P, T> {
         S: Service<Req> + Clone,
         P: Discard<S::Response>,
     {
-        let (spare, protocol) = (Arc::clone(&self.spare), self.protocol.clone());
+        let (spare, protocol) = (Arc::clone(self.spare.mine()), self.protocol.clone());
         ResponseFuture::start(&mut self.inner, request, First::OFF, spare, protocol)
     }
 }
@@ -102,18 +102,18 @@ where
     // Not inlined, so that it writes its future where that stays: see `Anchor`.
     #[inline(never)]
     fn call(&mut self, mut request: Req) -> Self::Future {
-        if self.spare.shared.is_off {
+        let spare = Arc::clone(self.spare.mine());
+        if spare.shared.is_off {
             return self.pass(request);
         }
         let deadline = Deadline::current();
         let Terms { max_attempts, budget } = self.per_request.terms(&request);
         let max_attempts = max_attempts
-            .map_or(self.spare.shared.policy.max_attempts, |own| own.clamp(1, MOST_ATTEMPTS));
+            .map_or(spare.shared.policy.max_attempts, |own| own.clamp(1, MOST_ATTEMPTS));
         let copy = if max_attempts > 1 { self.protocol.repeat(&request) } else { None };
         self.protocol.mark(&mut request, Attempt::new(1, max_attempts));
         let first = First { copy, of: max_attempts, budget, deadline };
-        let (spare, protocol) = (Arc::clone(&self.spare), self.protocol.clone());
-        ResponseFuture::start(&mut self.inner, request, first, spare, protocol)
+        ResponseFuture::start(&mut self.inner, request, first, spare, self.protocol.clone())
     }
 }
 

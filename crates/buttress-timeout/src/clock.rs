@@ -6,7 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{Anchored, BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind};
+use buttress_core::{
+    Anchored, BoxError, Deadline, End, Follower, Phase, Rejection, RejectionKind, Stripe,
+};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
@@ -17,14 +19,14 @@ use crate::{
 /// The bounds of one call, and whom to tell when they are passed.
 pub(crate) struct Clock {
     bounds: Bounds,
-    shared: Anchored<Shared>,
+    shared: Anchored<Stripe<Shared>>,
     // When the time of the one outside is up, whose deadline has passed.
     grace: Option<Deadline>,
 }
 
 impl Clock {
     #[inline]
-    pub(crate) fn new(bounds: Bounds, shared: Anchored<Shared>) -> Self {
+    pub(crate) fn new(bounds: Bounds, shared: Anchored<Stripe<Shared>>) -> Self {
         Self { bounds, shared, grace: None }
     }
 

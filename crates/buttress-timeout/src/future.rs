@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::{Anchor, BoxError, Deadline, Follow, Phase, ReadyCall, Rejection};
+use buttress_core::{Anchor, BoxError, Deadline, Follow, Phase, ReadyCall, Rejection, Stripe};
 use pin_project::{pin_project, pinned_drop};
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
@@ -43,7 +43,7 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
         inner: &mut S,
         request: Req,
         bounds: Bounds,
-        shared: Arc<Shared>,
+        shared: Arc<Stripe<Shared>>,
         protocol: &P,
     ) -> Self
     where

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use buttress_core::{ConfigError, Observer, Plain, Rejection, RejectionKind, Reporter};
+use buttress_core::{ConfigError, Observer, Plain, Rejection, RejectionKind, Reporter, Striped};
 use tower_layer::Layer;
 
 use crate::{Fixed, Timeout, TimeoutHandle, handle::Counts, limits::Limits};
@@ -13,7 +13,7 @@ pub(crate) const LAYER: &str = "timeout";
 /// Bounds each call, as a whole and in its phases; see the [crate's page](crate).
 #[derive(Clone)]
 pub struct TimeoutLayer<P = Plain, A = Fixed> {
-    shared: Arc<Shared>,
+    shared: Striped<Shared>,
     protocol: P,
     allowance: A,
 }
@@ -68,7 +68,7 @@ impl TimeoutLayer {
 impl<P, A> TimeoutLayer<P, A> {
     /// The handle by which the layer's counts are read.
     pub fn handle(&self) -> TimeoutHandle {
-        TimeoutHandle::new(Arc::clone(&self.shared))
+        TimeoutHandle::new(Arc::clone(self.shared.shared()))
     }
 
     /// The same layer, switched off: calls pass as if it were not there. Of the same type, so that a
@@ -80,7 +80,7 @@ impl<P, A> TimeoutLayer<P, A> {
     pub fn disabled(self) -> Self {
         let (limits, counts) = (Limits::default(), Counts::default());
         let reporter = self.shared.reporter.clone();
-        Self { shared: Arc::new(Shared { limits, reporter, counts, is_off: true }), ..self }
+        Self { shared: Striped::new(Shared { limits, reporter, counts, is_off: true }), ..self }
     }
 }
 
@@ -158,7 +158,7 @@ impl<P, A> TimeoutLayerBuilder<P, A> {
         let Self { limits, reporter, protocol, allowance } = self;
         let (limits, counts) = (limits.check()?, Counts::default());
         Ok(TimeoutLayer {
-            shared: Arc::new(Shared { limits, reporter, counts, is_off: false }),
+            shared: Striped::new(Shared { limits, reporter, counts, is_off: false }),
             protocol,
             allowance,
         })
@@ -170,7 +170,7 @@ impl<S, P: Clone, A: Clone> Layer<S> for TimeoutLayer<P, A> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (protocol, allowance) = (self.protocol.clone(), self.allowance.clone());
-        Timeout::new(inner, Arc::clone(&self.shared), protocol, allowance)
+        Timeout::new(inner, self.shared.clone(), protocol, allowance)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::{BoxError, Deadline, Follow, Plain};
+use buttress_core::{BoxError, Deadline, Follow, Plain, Striped};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -20,13 +20,13 @@ use crate::{
 #[derive(Clone)]
 pub struct Timeout<S, P = Plain, A = Fixed> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Striped<Shared>,
     protocol: P,
     allowance: A,
 }
 
 impl<S, P, A> Timeout<S, P, A> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, protocol: P, allowance: A) -> Self {
+    pub(crate) fn new(inner: S, shared: Striped<Shared>, protocol: P, allowance: A) -> Self {
         Self { inner, shared, protocol, allowance }
     }
 
@@ -53,7 +53,7 @@ impl<S, P: Clone, A> Timeout<S, P, A> {
     where
         S: Service<Req> + Clone,
     {
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.mine());
         ResponseFuture::start(&mut self.inner, request, Bounds::NONE, shared, &self.protocol)
     }
 }
@@ -94,7 +94,7 @@ where
                 }
             }
         };
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.mine());
         ResponseFuture::start(&mut self.inner, request, bounds, shared, &self.protocol)
     }
 }
