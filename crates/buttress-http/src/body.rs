@@ -39,13 +39,15 @@ pub struct Followed<B, F: Follower> {
 }
 
 impl<B: Body, F: Follower> Followed<B, F> {
+    #[inline]
     pub(crate) fn new(body: B, verdict: Verdict, follower: F) -> Self {
-        let mut follower = Some(follower);
         // A body that is empty is over already, and nobody may ever poll it.
-        if body.is_end_stream() {
-            Held(&mut follower).settle(End::Complete(verdict.at_end(None)));
+        let is_over = body.is_end_stream();
+        let mut this = Self { body: Some(body), follower: Some(follower), cut: None, verdict };
+        if is_over {
+            Held(&mut this.follower).settle(End::Complete(verdict.at_end(None)));
         }
-        Self { body: Some(body), follower, cut: None, verdict }
+        this
     }
 }
 
