@@ -73,25 +73,27 @@ where
         // Who cuts by this deadline says whose it was, and those inside leave it to him.
         let enforces = held.follower().is_some_and(Follower::enforces);
         let under = if enforces { Deadline::enforce } else { Deadline::scope };
-        let end = match under(deadline, || body.as_mut().poll_frame(cx)) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if frame.is_trailers() || body.is_end_stream() {
-                    held.settle(End::Complete(this.verdict.at_end(frame.trailers_ref())));
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                // Told of each frame: a body that always has one, or a reader that takes long over
-                // each, would otherwise never meet a limit. This frame still wins.
-                if let Some(error) = held.0.as_mut().and_then(Follower::part) {
-                    drop_under(this.body, held.follower());
-                    held.settle(End::Failed(error.as_ref()));
-                    *this.cut = Some(error);
-                } else {
-                    held.keep();
-                }
-                return Poll::Ready(Some(Ok(frame)));
+        let polled = under(deadline, || body.as_mut().poll_frame(cx));
+        // Looked at where it is: a frame has room for trailers, and is slow to move.
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if frame.is_trailers() || body.is_end_stream() {
+                held.settle(End::Complete(this.verdict.at_end(frame.trailers_ref())));
+                return polled.map_err(Into::into);
             }
+            // Told of each frame: a body that always has one, or a reader that takes long over
+            // each, would otherwise never meet a limit. This frame still wins.
+            if let Some(error) = held.0.as_mut().and_then(Follower::part) {
+                drop_under(this.body, held.follower());
+                held.settle(End::Failed(error.as_ref()));
+                *this.cut = Some(error);
+            } else {
+                held.keep();
+            }
+            return polled.map_err(Into::into);
+        }
+        let end = match polled {
             Poll::Ready(Some(Err(error))) => Some(error.into()),
-            Poll::Ready(None) => None,
+            Poll::Ready(_) => None,
             Poll::Pending => match held.0.as_mut().map(|follower| follower.poll_cut(cx)) {
                 Some(Poll::Ready(error)) => Some(error),
                 Some(Poll::Pending) | None => {

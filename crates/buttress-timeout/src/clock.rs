@@ -56,13 +56,12 @@ impl Clock {
     }
 
     /// Whether the call is to be cut.
+    #[inline]
     fn is_over(&mut self) -> bool {
         // The clock is read only where something bounds the call.
-        if self.bounds.due().is_none() {
-            return false;
-        }
+        let Some(due) = self.bounds.due() else { return false };
         let now = Instant::now();
-        self.cut_at(now).is_some_and(|at| at.is_past_at(now))
+        due.is_past_at(now) && self.cut_at(now).is_some_and(|at| at.is_past_at(now))
     }
 
     /// Waits until the call is to be cut.
@@ -121,6 +120,7 @@ impl TimeoutFollower {
         Self { clock, timer: None }
     }
 
+    #[cold]
     fn cut(&mut self) -> BoxError {
         let kind = self.clock.cut(Phase::Read, true);
         self.clock.reject(kind).into()
@@ -143,20 +143,24 @@ impl Follower for TimeoutFollower {
         Poll::Ready(self.cut())
     }
 
+    #[inline]
     fn part(&mut self) -> Option<BoxError> {
         self.clock.bounds.end_phase();
         self.clock.is_over().then(|| self.cut())
     }
 
+    #[inline]
     fn deadline(&self) -> Option<Deadline> {
         self.clock.deadline()
     }
 
     /// A body that is due is cut, be it in a frame or where its reader waits for one.
+    #[inline]
     fn enforces(&self) -> bool {
         true
     }
 
+    #[inline]
     fn ended(self, _end: End<'_>) {}
 }
 
