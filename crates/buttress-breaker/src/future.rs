@@ -241,6 +241,7 @@ impl Follower for BreakerFollower {
         Poll::Pending
     }
 
+    #[inline]
     fn part(&mut self) -> Option<BoxError> {
         self.asked();
         self.served();

@@ -108,6 +108,7 @@ impl Permit {
         self.place.as_ref().is_some_and(|place| place.measured.is_some())
     }
 
+    #[inline]
     fn measured(&mut self) -> Option<&mut Measured> {
         self.place.as_mut()?.measured.as_deref_mut()
     }
@@ -127,6 +128,7 @@ impl Permit {
     }
 
     /// The reader of the response has what he asked for.
+    #[inline]
     pub(crate) fn served(&mut self) {
         if let Some(measured) = self.measured() {
             measured.awaits = Awaits::Reader;
@@ -159,6 +161,7 @@ impl Follower for Permit {
         Poll::Pending
     }
 
+    #[inline]
     fn part(&mut self) -> Option<BoxError> {
         self.served();
         None

@@ -1,7 +1,7 @@
 //! A body that is followed to its end.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -39,13 +39,15 @@ pub struct Followed<B, F: Follower> {
 }
 
 impl<B: Body, F: Follower> Followed<B, F> {
+    #[inline]
     pub(crate) fn new(body: B, verdict: Verdict, follower: F) -> Self {
-        let mut follower = Some(follower);
         // A body that is empty is over already, and nobody may ever poll it.
-        if body.is_end_stream() {
-            settle(follower.take(), End::Complete(verdict.at_end(None)));
+        let is_over = body.is_end_stream();
+        let mut this = Self { body: Some(body), follower: Some(follower), cut: None, verdict };
+        if is_over {
+            Held(&mut this.follower).settle(End::Complete(verdict.at_end(None)));
         }
-        Self { body: Some(body), follower, cut: None, verdict }
+        this
     }
 }
 
@@ -66,47 +68,47 @@ where
         let Some(mut body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Ready(this.cut.take().map(Err));
         };
-        // Taken for the length of the poll: should the body panic, the follower is dropped right
-        // then, while the thread is panicking, and can tell that from being abandoned.
-        let mut follower = this.follower.take();
-        let deadline = follower.as_ref().and_then(Follower::deadline);
+        let held = Held(this.follower);
+        let deadline = held.follower().and_then(Follower::deadline);
         // Who cuts by this deadline says whose it was, and those inside leave it to him.
-        let enforces = follower.as_ref().is_some_and(Follower::enforces);
+        let enforces = held.follower().is_some_and(Follower::enforces);
         let under = if enforces { Deadline::enforce } else { Deadline::scope };
-        let end = match under(deadline, || body.as_mut().poll_frame(cx)) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if frame.is_trailers() || body.is_end_stream() {
-                    settle(follower, End::Complete(this.verdict.at_end(frame.trailers_ref())));
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                // Told of each frame: a body that always has one, or a reader that takes long over
-                // each, would otherwise never meet a limit. This frame still wins.
-                if let Some(error) = follower.as_mut().and_then(Follower::part) {
-                    drop_under(this.body, follower.as_ref());
-                    settle(follower, End::Failed(error.as_ref()));
-                    *this.cut = Some(error);
-                } else {
-                    *this.follower = follower;
-                }
-                return Poll::Ready(Some(Ok(frame)));
+        let polled = under(deadline, || body.as_mut().poll_frame(cx));
+        // Looked at where it is: a frame has room for trailers, and is slow to move.
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if frame.is_trailers() || body.is_end_stream() {
+                held.settle(End::Complete(this.verdict.at_end(frame.trailers_ref())));
+                return polled.map_err(Into::into);
             }
+            // Told of each frame: a body that always has one, or a reader that takes long over
+            // each, would otherwise never meet a limit. This frame still wins.
+            if let Some(error) = held.0.as_mut().and_then(Follower::part) {
+                drop_under(this.body, held.follower());
+                held.settle(End::Failed(error.as_ref()));
+                *this.cut = Some(error);
+            } else {
+                held.keep();
+            }
+            return polled.map_err(Into::into);
+        }
+        let end = match polled {
             Poll::Ready(Some(Err(error))) => Some(error.into()),
-            Poll::Ready(None) => None,
-            Poll::Pending => match follower.as_mut().map(|follower| follower.poll_cut(cx)) {
+            Poll::Ready(_) => None,
+            Poll::Pending => match held.0.as_mut().map(|follower| follower.poll_cut(cx)) {
                 Some(Poll::Ready(error)) => Some(error),
                 Some(Poll::Pending) | None => {
-                    *this.follower = follower;
+                    held.keep();
                     return Poll::Pending;
                 }
             },
         };
         // First the body goes, then whatever the follower holds for it.
-        drop_under(this.body, follower.as_ref());
+        drop_under(this.body, held.follower());
         let Some(error) = end else {
-            settle(follower, End::Complete(this.verdict.at_end(None)));
+            held.settle(End::Complete(this.verdict.at_end(None)));
             return Poll::Ready(None);
         };
-        settle(follower, End::Failed(error.as_ref()));
+        held.settle(End::Failed(error.as_ref()));
         Poll::Ready(Some(Err(error)))
     }
 
@@ -129,9 +131,34 @@ fn drop_under<B, F: Follower>(mut body: Pin<&mut Option<B>>, follower: Option<&F
     Deadline::scope(follower.and_then(Follower::deadline), || body.set(None));
 }
 
-fn settle<F: Follower>(follower: Option<F>, end: End<'_>) {
-    if let Some(follower) = follower {
-        follower.ended(end);
+/// A follower for the length of a poll, dropped unless it is kept: should the body panic it goes right
+/// then, while the thread is panicking, and can tell that from being abandoned.
+// It stays where it is: to move it out and in took longer than the poll of most bodies.
+struct Held<'a, F: Follower>(&'a mut Option<F>);
+
+impl<F: Follower> Held<'_, F> {
+    #[inline]
+    fn follower(&self) -> Option<&F> {
+        self.0.as_ref()
+    }
+
+    #[inline]
+    fn keep(self) {
+        mem::forget(self);
+    }
+
+    #[inline]
+    fn settle(self, end: End<'_>) {
+        if let Some(follower) = self.0.take() {
+            follower.ended(end);
+        }
+    }
+}
+
+impl<F: Follower> Drop for Held<'_, F> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.0 = None;
     }
 }
 

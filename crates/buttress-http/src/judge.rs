@@ -107,14 +107,19 @@ impl Verdict {
     }
 
     /// What it means that the body came to its end with these trailers, or with none.
+    #[inline]
     pub(crate) fn at_end(self, trailers: Option<&HeaderMap>) -> Judgement {
         match self {
             Self::Head => Judgement::SUCCESS,
-            // Whoever does not say how the call went did not finish it.
-            Self::Trailers(codes) => trailers
-                .and_then(|trailers| codes.judge(trailers))
-                .unwrap_or_else(|| codes.of(Some(Codes::UNKNOWN), &HeaderMap::new())),
+            Self::Trailers(codes) => Self::said_by(codes, trailers),
         }
+    }
+
+    fn said_by(codes: Codes, trailers: Option<&HeaderMap>) -> Judgement {
+        // Whoever does not say how the call went did not finish it.
+        trailers
+            .and_then(|trailers| codes.judge(trailers))
+            .unwrap_or_else(|| codes.of(Some(Codes::UNKNOWN), &HeaderMap::new()))
     }
 }
 

@@ -41,8 +41,9 @@ where
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone();
-    let marked = request.extensions().get::<Repeatable>().is_some();
-    let when = if marked || has_key(request.headers()) || idempotent() {
+    let marked = || request.extensions().get::<Repeatable>().is_some();
+    // What costs least is asked first.
+    let when = if idempotent() || marked() || has_key(request.headers()) {
         Repeatability::Always
     } else {
         Repeatability::OnlyUnsent

@@ -53,6 +53,7 @@
 
 mod body;
 mod layer;
+mod rest;
 mod service;
 mod source;
 

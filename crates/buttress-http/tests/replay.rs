@@ -231,16 +231,18 @@ async fn a_slow_body_is_waited_for() {
     assert_eq!(assert_ready!(rest.poll()).unwrap().to_bytes(), "ab");
 }
 
-/// A body that panics is broken, and nobody takes what was read of it for the whole.
+/// A body that panics is broken and gone, and nobody takes what was read of it for the whole.
 #[test]
 fn a_body_that_panics_is_broken() {
-    let mut first =
-        replayed(ScriptedBody::new([BodyStep::Data("a"), BodyStep::Panic, BodyStep::Data("b")]), 9);
+    let body = ScriptedBody::new([BodyStep::Data("a"), BodyStep::Panic, BodyStep::Data("b")]);
+    let dropped = body.dropped();
+    let mut first = replayed(body, 9);
     let mut second = copy(&first);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         read(first.body_mut(), 9, None)
     }));
     assert!(panicked.is_err());
+    assert!(dropped.load(Ordering::SeqCst), "what is left of it");
     assert_eq!(obstacle(&mut second, false), Some(Obstacle::BrokenOff));
     assert!(next(second.body_mut()).unwrap().is_err());
 }

@@ -58,13 +58,12 @@ impl Clock {
     }
 
     /// Whether the call is to be cut.
+    #[inline]
     fn is_over(&mut self) -> bool {
         // The clock is read only where something bounds the call.
-        if self.bounds.due().is_none() {
-            return false;
-        }
+        let Some(due) = self.bounds.due() else { return false };
         let now = Instant::now();
-        self.cut_at(now).is_some_and(|at| at.is_past_at(now))
+        due.is_past_at(now) && self.cut_at(now).is_some_and(|at| at.is_past_at(now))
     }
 
     /// Waits until the call is to be cut.
@@ -103,6 +102,7 @@ impl Clock {
     }
 
     /// Cuts the body where its next frame is waited for, or was too late.
+    #[cold]
     fn cut_body(&mut self) -> BoxError {
         let kind = self.cut(Phase::Read, true);
         self.reject(kind).into()
@@ -151,17 +151,20 @@ impl Follower for TimeoutFollower {
         Poll::Ready(clock.cut_body())
     }
 
+    #[inline]
     fn part(&mut self) -> Option<BoxError> {
         let clock = self.clock.as_mut()?;
         clock.bounds.end_phase();
         clock.is_over().then(|| clock.cut_body())
     }
 
+    #[inline]
     fn deadline(&self) -> Option<Deadline> {
         self.clock.as_ref().and_then(Clock::deadline)
     }
 
     /// A body that is due is cut, be it in a frame or where its reader waits for one.
+    #[inline]
     fn enforces(&self) -> bool {
         true
     }

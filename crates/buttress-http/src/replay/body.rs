@@ -4,15 +4,14 @@ use std::{
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Obstacle};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 
-use super::source::{Position, Source};
+use super::{rest::Unread, source::Source};
 
 /// A request body that can be sent again; see the [module's page](super).
 ///
@@ -32,12 +31,13 @@ struct Shared {
     /// What the body said of its length before it was read, so that all attempts say the same.
     hint: SizeHint,
     /// None while a reader has it.
-    source: Mutex<Option<Box<Source>>>,
+    source: Mutex<Option<Pin<Box<Source>>>>,
 }
 
 enum Reading {
     NotYet,
-    Now { source: Box<Source>, position: Position },
+    // The lock makes a body `Sync` that is not. It is never taken: whoever reads has the only reference.
+    Now(Mutex<Pin<Box<Source>>>),
     Over,
 }
 
@@ -51,16 +51,14 @@ impl ReplayBody {
             return Self::default();
         }
         let hint = body.size_hint();
-        let body = body
-            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-            .map_err(Into::into)
-            .boxed_unsync();
-        let source = Mutex::new(Some(Box::new(Source::new(body, &hint, max_bytes))));
-        Self { shared: Some(Arc::new(Shared { hint, source })), reading: Reading::NotYet, given: 0 }
+        let source: Pin<Box<Source>> = Box::pin(Source::new(Unread::new(body), &hint, max_bytes));
+        let shared = Shared { hint, source: Mutex::new(Some(source)) };
+        Self { shared: Some(Arc::new(shared)), reading: Reading::NotYet, given: 0 }
     }
 
     /// Takes the source, to read it from its start: then no other can. After an attempt that was
     /// `answered` only if that had sent all of it, or nothing.
+    #[inline]
     pub(crate) fn claim(&mut self, answered: bool) -> Result<(), Obstacle> {
         let (Some(shared), Reading::NotYet) = (&self.shared, &self.reading) else { return Ok(()) };
         let mut kept = shared.source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,15 +67,16 @@ impl ReplayBody {
             *kept = Some(source);
             return Err(obstacle);
         }
-        source.rewind();
-        self.reading = Reading::Now { source, position: Position::default() };
+        source.as_mut().rewind();
+        self.reading = Reading::Now(Mutex::new(source));
         Ok(())
     }
 
     /// Gives the source back, for the next reader.
     fn end(&mut self) {
         let reading = std::mem::replace(&mut self.reading, Reading::Over);
-        if let (Reading::Now { source, .. }, Some(shared)) = (reading, &self.shared) {
+        if let (Reading::Now(source), Some(shared)) = (reading, &self.shared) {
+            let source = source.into_inner().unwrap_or_else(PoisonError::into_inner);
             *shared.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
         }
     }
@@ -99,20 +98,25 @@ impl Body for ReplayBody {
         }
         // Kept only if somebody is left who might send it again.
         let wanted = this.shared.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1);
-        let Reading::Now { source, position } = &mut this.reading else { return Poll::Ready(None) };
-        let frame = ready!(source.poll_frame(position, wanted, cx));
-        // Whoever reads stops asking at the trailers, or once it is told that this is the end.
-        let over = match &frame {
-            Some(Ok(frame)) => frame.is_trailers() || source.is_over_at(*position),
-            Some(Err(_)) | None => true,
-        };
-        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-            this.given = this.given.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        let Reading::Now(source) = &mut this.reading else { return Poll::Ready(None) };
+        let source = source.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Looked at where it is, for it is slow to move: a frame has room for trailers.
+        let polled = source.as_mut().poll_frame(wanted, cx);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    let given = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                    this.given = this.given.saturating_add(given);
+                }
+                // Whoever reads stops asking at the trailers, or once it is told that this is the end.
+                if frame.is_trailers() || source.is_over() {
+                    this.end();
+                }
+            }
+            Poll::Ready(Some(Err(_)) | None) => this.end(),
         }
-        if over {
-            this.end();
-        }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -147,7 +151,9 @@ impl Default for ReplayBody {
 
 impl Drop for ReplayBody {
     fn drop(&mut self) {
-        self.end();
+        if let Reading::Now(_) = self.reading {
+            self.end();
+        }
     }
 }
 

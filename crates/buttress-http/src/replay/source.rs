@@ -1,25 +1,36 @@
 //! The body that is sent, and what was kept of it.
 
 use std::{
-    fmt, mem,
+    fmt,
     pin::Pin,
-    sync::{Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use buttress_core::{BoxError, Obstacle};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body::{Frame, SizeHint};
+use pin_project::pin_project;
+
+use super::rest::Rest;
 
 /// The body that is sent, and what was kept of it for those who send it again.
 ///
 /// One reader at a time owns it.
-pub(super) struct Source {
-    rest: Rest,
+#[pin_project]
+pub(super) struct Source<R: ?Sized = dyn Rest> {
+    kept: Kept,
+    /// How far the reader is in what was kept.
+    position: Position,
+    progress: Progress,
+    #[pin]
+    rest: R,
+}
+
+/// What was kept of the body, and what is known of it.
+struct Kept {
     /// What was kept when the reader began.
-    kept: Vec<Bytes>,
+    parts: Vec<Bytes>,
     /// What was kept since. It is copied: a part may be a small piece of a large buffer, and to share
     /// it would keep all of that.
     tail: BytesMut,
@@ -30,133 +41,124 @@ pub(super) struct Source {
     length: Option<u64>,
     /// How much of the body was read.
     read: u64,
-    /// Whether the body was ever polled.
-    touched: bool,
-}
-
-/// What was not read of the body.
-enum Rest {
-    // The lock makes a body `Sync` that is not. It is never taken: whoever polls has the only
-    // reference.
-    Open(Mutex<UnsyncBoxBody<Bytes, BoxError>>),
-    Complete,
-    Broken,
 }
 
 /// How far a reader is in what was kept.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Position {
+struct Position {
     part: usize,
     trailers: bool,
 }
 
-impl Source {
-    /// A body, and what it said of its length, which its box does not tell.
-    pub(super) fn new(
-        body: UnsyncBoxBody<Bytes, BoxError>,
-        hint: &SizeHint,
-        max_bytes: usize,
-    ) -> Self {
+/// How much of the body was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was never polled.
+    Untouched,
+    Begun,
+    Complete,
+    Broken,
+}
+
+impl<R> Source<R> {
+    /// A body that said this of its length.
+    pub(super) fn new(rest: R, hint: &SizeHint, max_bytes: usize) -> Self {
         // What says that it will be too large is not kept in the first place.
         let least = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
-        Self {
-            rest: Rest::Open(Mutex::new(body)),
-            kept: Vec::new(),
+        let kept = Kept {
+            parts: Vec::new(),
             tail: BytesMut::new(),
             trailers: None,
             room: (least <= max_bytes).then_some(max_bytes),
             length: hint.exact(),
             read: 0,
-            touched: false,
-        }
+        };
+        Self { kept, position: Position::default(), progress: Progress::Untouched, rest }
     }
+}
 
+impl Source {
     /// Goes back to the start, for a reader who begins.
-    pub(super) fn rewind(&mut self) {
-        if !self.tail.is_empty() {
-            self.kept.push(self.tail.split().freeze());
+    pub(super) fn rewind(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.position = Position::default();
+        if !this.kept.tail.is_empty() {
+            this.kept.parts.push(this.kept.tail.split().freeze());
         }
     }
 
     /// Why it can not be sent from its start, if it can not, after an attempt that was `answered` or
     /// broke off.
     pub(super) fn obstacle(&self, answered: bool) -> Option<Obstacle> {
-        if !self.touched {
-            None
-        } else if matches!(self.rest, Rest::Broken) {
-            Some(Obstacle::BrokenOff)
-        } else if self.room.is_none() {
-            Some(Obstacle::TooLarge)
-        } else if answered && !self.is_sent() {
-            Some(Obstacle::StillSending)
-        } else {
-            None
+        match self.progress {
+            Progress::Untouched => None,
+            Progress::Broken => Some(Obstacle::BrokenOff),
+            _ if self.kept.room.is_none() => Some(Obstacle::TooLarge),
+            Progress::Begun if answered && !self.kept.is_whole() => Some(Obstacle::StillSending),
+            Progress::Begun | Progress::Complete => None,
         }
     }
 
-    /// Whether all of it was read. Those who know the length from the head do not ask for the end.
-    fn is_sent(&self) -> bool {
-        matches!(self.rest, Rest::Complete) || self.length.is_some_and(|length| self.read >= length)
-    }
-
-    /// Whether the reader at this position has everything.
-    pub(super) fn is_over_at(&self, position: Position) -> bool {
-        let has_parts = position.part >= self.kept.len();
-        match self.rest {
-            Rest::Open(_) => false,
-            Rest::Complete => has_parts && position.trailers == self.trailers.is_some(),
-            Rest::Broken => true,
+    /// Whether the reader has everything.
+    pub(super) fn is_over(&self) -> bool {
+        match self.progress {
+            Progress::Untouched | Progress::Begun => false,
+            Progress::Complete => {
+                let has_parts = self.position.part >= self.kept.parts.len();
+                has_parts && self.position.trailers == self.kept.trailers.is_some()
+            }
+            Progress::Broken => true,
         }
     }
 
-    /// The next part for the reader at this position: one that was kept, or else one of the body,
-    /// which is kept if it is `wanted` again.
+    /// The next part for the reader: one that was kept, or else one of the body, which is kept if it is
+    /// `wanted` again.
     pub(super) fn poll_frame(
-        &mut self,
-        position: &mut Position,
+        self: Pin<&mut Self>,
         wanted: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(part) = self.kept.get(position.part) {
-            position.part += 1;
-            return Poll::Ready(Some(Ok(Frame::data(part.clone()))));
+        let mut this = self.project();
+        if let Some(again) = this.kept.next(this.position) {
+            return Poll::Ready(Some(Ok(again)));
         }
-        if let Some(trailers) = self.trailers.as_ref().filter(|_| !position.trailers) {
-            position.trailers = true;
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers.clone()))));
+        if matches!(this.progress, Progress::Complete | Progress::Broken) {
+            return Poll::Ready(None);
         }
-        let polled = self.poll_rest(cx);
+        // Broken for the length of the poll: should the body panic, nobody takes what was read of it
+        // for the whole.
+        *this.progress = Progress::Broken;
+        let polled = this.rest.as_mut().poll_part(cx);
+        match &polled {
+            Poll::Ready(Some(Err(_))) => {}
+            _ if !this.rest.is_over() => *this.progress = Progress::Begun,
+            _ => *this.progress = Progress::Complete,
+        }
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if !wanted {
-                self.keep_nothing();
+                this.kept.let_go();
             }
-            self.keep(frame, position);
+            this.kept.keep(frame, this.position);
         }
         polled
     }
+}
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.touched = true;
-        // Broken for the length of the poll: should the body panic, nobody takes what was read of it
-        // for the whole.
-        let mut rest = match mem::replace(&mut self.rest, Rest::Broken) {
-            Rest::Open(rest) => rest,
-            over => {
-                self.rest = over;
-                return Poll::Ready(None);
-            }
-        };
-        let body = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let polled = Pin::new(&mut *body).poll_frame(cx);
-        self.rest = match &polled {
-            Poll::Pending => Rest::Open(rest),
-            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !body.is_end_stream() => {
-                Rest::Open(rest)
-            }
-            Poll::Ready(Some(Ok(_)) | None) => Rest::Complete,
-            Poll::Ready(Some(Err(_))) => Rest::Broken,
-        };
-        polled
+impl Kept {
+    /// What the reader at this position gets of what was kept.
+    fn next(&self, position: &mut Position) -> Option<Frame<Bytes>> {
+        if let Some(part) = self.parts.get(position.part) {
+            position.part += 1;
+            return Some(Frame::data(part.clone()));
+        }
+        let trailers = self.trailers.as_ref().filter(|_| !position.trailers)?;
+        position.trailers = true;
+        Some(Frame::trailers(trailers.clone()))
+    }
+
+    /// Whether all of the body was read. Those who know the length from the head do not ask for the end.
+    fn is_whole(&self) -> bool {
+        self.length.is_some_and(|length| self.read >= length)
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>, position: &mut Position) {
@@ -166,26 +168,31 @@ impl Source {
         }
         let Some(data) = frame.data_ref() else { return };
         self.read = self.read.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        let Some(room) = self.room.and_then(|room| room.checked_sub(data.len())) else {
-            return self.keep_nothing();
-        };
-        self.room = Some(room);
-        self.tail.extend_from_slice(data);
+        match self.room.and_then(|room| room.checked_sub(data.len())) {
+            Some(room) => {
+                self.room = Some(room);
+                self.tail.extend_from_slice(data);
+            }
+            None => self.let_go(),
+        }
     }
 
-    fn keep_nothing(&mut self) {
-        self.room = None;
-        self.kept = Vec::new();
-        self.tail = BytesMut::new();
+    /// Keeps nothing any more.
+    fn let_go(&mut self) {
+        // Asked at each part of a body that is too large.
+        if self.room.take().is_some() {
+            self.parts = Vec::new();
+            self.tail = BytesMut::new();
+        }
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("kept", &self.kept.len())
-            .field("tail", &self.tail.len())
-            .field("room", &self.room)
+            .field("kept", &self.kept.parts.len())
+            .field("tail", &self.kept.tail.len())
+            .field("room", &self.kept.room)
             .finish_non_exhaustive()
     }
 }
