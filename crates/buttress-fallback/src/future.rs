@@ -71,35 +71,32 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(call) = this.call.as_mut().as_pin_mut() {
-            let result = ready!(call.poll(cx));
             // The inner call ends before a tier begins, which finds free what it held: a tier
             // may well go through the same limit.
-            this.call.set(None);
-            let shared: &Shared<V, Alt> = this.shared;
-            let Course::Fall(view) = this.course else {
-                let original = |response| this.protocol.original(response);
-                return Poll::Ready(result.map(original).map_err(Into::into));
-            };
-            let (result, judgement) = match result {
+            let (result, judgement) = match ready!(call.poll(cx)) {
                 Ok(response) => {
+                    this.call.set(None);
+                    let Course::Fall(view) = &*this.course else {
+                        return Poll::Ready(Ok(this.protocol.original(response)));
+                    };
                     let judgement = this.protocol.classify(Ok(&response));
                     if judgement.outcome == Outcome::Success {
-                        let remembers = shared.remembers.is_some();
-                        return Poll::Ready(Ok(
-                            match remembers.then(|| shared.record(view)).flatten() {
-                                Some(recording) => this.protocol.record(response, recording),
-                                None => this.protocol.original(response),
-                            },
-                        ));
+                        return Poll::Ready(Ok(match this.shared.recording(view) {
+                            Some(recording) => this.protocol.record(response, recording),
+                            None => this.protocol.original(response),
+                        }));
                     }
                     (Ok(response), judgement)
                 }
                 Err(error) => {
+                    this.call.set(None);
                     let error = error.into();
+                    let Course::Fall(_) = this.course else { return Poll::Ready(Err(error)) };
                     let judgement = this.protocol.classify(Err(&error));
                     (Err(error), judgement)
                 }
             };
+            let shared: &Shared<V, Alt> = this.shared;
             let error = result.as_ref().err();
             if !shared.steps_in(&judgement, error) {
                 return Poll::Ready(result.map(|response| this.protocol.original(response)));

@@ -77,11 +77,15 @@ impl<V, Alt> Shared<V, Alt> {
     }
 
     /// What takes the copy of a good answer, if there is anything to.
+    #[inline]
+    pub(crate) fn recording(&self, view: &V) -> Option<Recording> {
+        self.remembers.and_then(|tier| self.record(tier, view))
+    }
+
     // Never inlined: it costs layers that remember nothing two nanoseconds, for what they never do.
     #[inline(never)]
-    pub(crate) fn record(&self, view: &V) -> Option<Recording> {
-        let memory = self.tiers.get(self.remembers?)?.remembers()?;
-        memory.record(view, &self.reporter)
+    fn record(&self, tier: usize, view: &V) -> Option<Recording> {
+        self.tiers.get(tier)?.remembers()?.record(view, &self.reporter)
     }
 }
 

@@ -101,17 +101,20 @@ where
                     let sent = call.called();
                     // Whatever the attempt held, a permit for one, is free before the result is
                     // looked at: the next attempt may need it.
-                    this.state.set(State::Done);
                     let (result, judgement) = match result {
-                        Ok(response) => match attempts.judge(Ok(&response)) {
-                            None => return Poll::Ready(Ok(response)),
-                            Some(judgement) => (Ok(response), judgement),
-                        },
-                        Err(unready) if !sent => {
-                            return Poll::Ready(Err(attempts.unready(unready.into())));
+                        Ok(response) => {
+                            this.state.set(State::Done);
+                            match attempts.judge(Ok(&response)) {
+                                None => return Poll::Ready(Ok(response)),
+                                Some(judgement) => (Ok(response), judgement),
+                            }
                         }
                         Err(error) => {
+                            this.state.set(State::Done);
                             let error = error.into();
+                            if !sent {
+                                return Poll::Ready(Err(attempts.unready(error)));
+                            }
                             match attempts.judge(Err(&error)) {
                                 None => return Poll::Ready(Err(error)),
                                 Some(judgement) => (Err(error), judgement),
