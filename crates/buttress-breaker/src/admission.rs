@@ -37,15 +37,16 @@ pub(crate) enum Awaits {
 impl Admission {
     /// Calls the inner service by `call`, with this ticket; that it panics settles it as a failure.
     #[inline]
-    pub(crate) fn enter<R>(
+    pub(crate) fn enter<Req, R>(
         circuit: &mut Anchor<Hold>,
         ticket: &Ticket,
-        call: impl FnOnce() -> R,
+        request: Req,
+        call: impl FnOnce(Req) -> R,
     ) -> R {
         let twin = ticket.twin();
         let panicked =
             move |hold: &Hold| hold.shared().settle(twin.twin(), Outcome::Failure.into());
-        circuit.call_or(panicked, call)
+        circuit.call_or(panicked, request, call)
     }
 
     /// That of a call that has begun, with the time that it had then.

@@ -69,8 +69,8 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
     {
         let allowance = Allowance::current();
         let mut circuit = Anchor::new(circuit);
-        let begin = move || ReadyCall::start(inner, request);
-        let call = Admission::enter(&mut circuit, &ticket, begin);
+        let begin = |request| ReadyCall::start(inner, request);
+        let call = Admission::enter(&mut circuit, &ticket, request, begin);
         let leave = Leave::Admitted(Admission::new(circuit.anchored(), ticket, allowance));
         Self { call: Some(call), leave, protocol: protocol.clone() }
     }

@@ -34,16 +34,22 @@ impl<T> Anchor<T> {
 
     /// Calls the inner service by `call`.
     #[inline]
-    pub fn call<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        self.call_or(|_| {}, call)
+    pub fn call<Req, R>(&mut self, request: Req, call: impl FnOnce(Req) -> R) -> R {
+        self.call_or(|_| {}, request, call)
     }
 
     /// Calls the inner service by `call`; if it panics, runs `panicked` before what is held is let go.
-    // Not inlined, or the cleaning up would be its caller's.
+    // Not inlined, or the cleaning up would be its caller's. The request is no part of the closure, into
+    // which it would be moved.
     #[inline(never)]
-    pub fn call_or<R>(&mut self, panicked: impl FnMut(&T), call: impl FnOnce() -> R) -> R {
+    pub fn call_or<Req, R>(
+        &mut self,
+        panicked: impl FnMut(&T),
+        request: Req,
+        call: impl FnOnce(Req) -> R,
+    ) -> R {
         let letting_go = LettingGo { anchored: &mut self.0, panicked };
-        let result = call();
+        let result = call(request);
         mem::forget(letting_go);
         result
     }
@@ -101,7 +107,7 @@ mod tests {
     fn what_is_held_is_given_back_with_the_call() {
         let shared = Arc::new(7);
         let mut anchor = Anchor::new(Arc::clone(&shared));
-        assert_eq!(anchor.call(|| "called"), "called");
+        assert_eq!(anchor.call("request", |request| request.len()), 7);
         let anchored = anchor.anchored();
         assert_eq!((*anchored, Arc::strong_count(&shared)), (7, 2));
         drop(anchored);
@@ -114,7 +120,7 @@ mod tests {
         let shared = Arc::new(7);
         let mut anchor = Anchor::new(Arc::clone(&shared));
         let mut seen = None;
-        let panics = || anchor.call_or(|shared| seen = Some(*shared), || panic!("inner"));
+        let panics = || anchor.call_or(|shared| seen = Some(*shared), (), |()| panic!("inner"));
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert_eq!((seen, Arc::strong_count(&shared)), (Some(7), 1));
     }

@@ -52,7 +52,7 @@ impl<S: Service<Req> + Clone, Req, V, Alt, P> ResponseFuture<S, Req, V, Alt, P> 
         P: Clone,
     {
         let mut shared = Anchor::new(shared);
-        let call = shared.call(move || ReadyCall::start(inner, request));
+        let call = shared.call(request, |request| ReadyCall::start(inner, request));
         let (course, shared) = (view.map_or(Course::Pass, Course::Fall), shared.anchored());
         Self { call: Some(call), course, shared, protocol: protocol.clone() }
     }

@@ -67,7 +67,7 @@ where
         S: Clone,
     {
         let mut spare = Anchor::new(spare);
-        let call = spare.call(move || ReadyCall::start(inner, request));
+        let call = spare.call(request, |request| ReadyCall::start(inner, request));
         let attempts = Attempts::first(terms, spare.anchored(), protocol);
         Self { state: State::Attempting { call, unsent: None }, attempts }
     }

@@ -52,8 +52,9 @@ impl<S: Service<Req>, Req, P> ResponseFuture<S, Req, P> {
     {
         let mut shared = Anchor::new(shared);
         let deadline = bounds.whole();
-        let begin = move || Deadline::begin(deadline, move || ReadyCall::start(inner, request));
-        let call = shared.call(begin);
+        let call = shared.call(request, |request| {
+            Deadline::begin(deadline, || ReadyCall::start(inner, request))
+        });
         let bound = Bound::By(Clock::new(bounds, shared.anchored()));
         Self { call: Some(call), timer: None, bound, protocol: protocol.clone() }
     }
