@@ -1,8 +1,9 @@
 //! A call that goes well, through each layer and through all of them.
 
-use std::time::Duration;
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use buttress::prelude::*;
+use tokio::time::Instant;
 use tower::Layer;
 
 use super::SERVED;
@@ -18,6 +19,7 @@ const WINDOW: Duration = Duration::from_secs(3600);
 
 pub(super) fn add(to: &mut Subjects) {
     to.add_service("bare service", Who::Bare, Adds, SERVED);
+    least(to);
     timeout(to);
     retry(to);
     breaker(to);
@@ -25,6 +27,22 @@ pub(super) fn add(to: &mut Subjects) {
     fallback(to);
     chaos(to);
     stacked(to);
+}
+
+/// What some layers can not do without: to know when a call began, and to hold what its layer shares until it is
+/// over.
+fn least(to: &mut Subjects) {
+    let read = || {
+        black_box(Instant::now());
+        true
+    };
+    to.add("the clock, read once", Who::Bare, 0, read);
+    let shared = Arc::new(0);
+    let hold = move || {
+        drop(black_box(Arc::clone(&shared)));
+        true
+    };
+    to.add("an Arc, held and given back", Who::Bare, 0, hold);
 }
 
 fn timeout(to: &mut Subjects) {
@@ -70,9 +88,9 @@ fn breaker(to: &mut Subjects) {
         to.add_service(row, Who::TowerResilience, peers::tower_resilience::breaker(Adds), SERVED);
         to.add_service(row, Who::Seatbelt, peers::seatbelt::breaker(Adds), SERVED);
         let mut call = peers::failsafe::breaker();
-        to.add(row, Who::Failsafe, 1, move || call(std::hint::black_box(1)) == Some(2));
+        to.add(row, Who::Failsafe, 1, move || call(black_box(1)) == Some(2));
         let mut call = peers::recloser::breaker();
-        to.add(row, Who::Recloser, 1, move || call(std::hint::black_box(1)) == Some(2));
+        to.add(row, Who::Recloser, 1, move || call(black_box(1)) == Some(2));
     }
     let by_calls = ours::breaker_by_rate(Window::last_calls(100), Adds);
     to.add_service("breaker, rate of the last 100 calls", Who::Buttress, by_calls, SERVED);
