@@ -16,13 +16,8 @@ pub(crate) struct Args {
     /// The longest prefix wins; paths are passed on as they are. May come several times.
     #[arg(long = "route", value_name = "ROUTE")]
     pub(crate) routes: Vec<Route>,
-    /// The same proxy without the layers.
-    #[arg(long)]
-    bare: bool,
-    /// The same proxy with the layers of tower-resilience.
-    #[cfg(feature = "peers")]
-    #[arg(long, hide = true, conflicts_with = "bare")]
-    pub(crate) tower_resilience: bool,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Seconds that a client may take until the head of a request is there.
     #[arg(long, default_value = "30", value_parser = seconds)]
     request: Duration,
@@ -57,14 +52,23 @@ pub(crate) struct Args {
     /// a rate that does not wait for answers.
     #[arg(long)]
     measure: bool,
-    /// Print what was measured as JSON.
-    #[arg(long, requires = "measure")]
-    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) measuring: Measuring,
     /// Be the upstream of a measurement.
     #[arg(long, hide = true)]
     small_upstream: bool,
+}
+
+/// What there is instead of our layers, to compare with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Instead {
+    /// The same proxy without the layers.
+    #[arg(long)]
+    bare: bool,
+    /// The same proxy with the layers of tower-resilience.
+    #[cfg(feature = "peers")]
+    #[arg(long, hide = true, conflicts_with = "bare")]
+    pub(crate) tower_resilience: bool,
 }
 
 /// How to measure.
@@ -82,6 +86,9 @@ pub(crate) struct Measuring {
     /// Requests per second of the load that does not wait; by default half of what the bare gateway can do.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
+    /// Print what was measured as JSON.
+    #[arg(long, requires = "measure")]
+    pub(crate) json: bool,
 }
 
 /// What is to be done.
@@ -107,7 +114,7 @@ impl Args {
     }
 
     pub(crate) fn layers(&self) -> Layers {
-        if self.bare { Layers::Bare } else { Layers::Stack }
+        if self.instead.bare { Layers::Bare } else { Layers::Stack }
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -49,8 +49,7 @@ async fn main() -> ExitCode {
         Task::Serve => serve(args).await.map(|()| true),
         Task::Show => demo::show().await.and_then(|shown| print(&shown.table, shown.as_promised)),
         Task::Measure => {
-            let measured = measure::run(&args.measuring, args.json).await;
-            measured.and_then(|measured| print(&measured, true))
+            measure::run(&args.measuring).await.and_then(|measured| print(&measured, true))
         }
         Task::SmallUpstream => small_upstream::run(args.listen).await.map(|()| true),
     };
@@ -75,7 +74,7 @@ async fn serve(args: Args) -> Result<(), BoxError> {
     let listener = TcpListener::bind(args.listen).await?;
     listening::tell(&listener)?;
     #[cfg(feature = "peers")]
-    if args.tower_resilience {
+    if args.instead.tower_resilience {
         let settings = args.settings();
         return tower_resilience::serve(listener, args.routes, settings, told_to_stop()).await;
     }

@@ -50,12 +50,12 @@ struct Turn {
 }
 
 /// The table, or why there is none.
-pub(crate) async fn run(measuring: &Measuring, json: bool) -> Result<String, BoxError> {
+pub(crate) async fn run(measuring: &Measuring) -> Result<String, BoxError> {
     let report = match find("wrk") {
         Some(wrk) => Report::Measured(measure(Wrk::new(wrk)?, measuring).await?),
         None => Report::Skipped("there is no wrk on PATH to make the load".into()),
     };
-    Ok(if json { serde_json::to_string_pretty(&report)? } else { report.to_string() })
+    Ok(if measuring.json { serde_json::to_string_pretty(&report)? } else { report.to_string() })
 }
 
 async fn measure(wrk: Wrk, measuring: &Measuring) -> Result<Measured, BoxError> {

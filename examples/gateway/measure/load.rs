@@ -16,6 +16,7 @@ pub(super) struct Answers {
 }
 
 /// By percentiles.
+#[expect(clippy::struct_field_names, reason = "programs that read them have to know the unit")]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Latency {
     pub(super) p50_ms: f64,

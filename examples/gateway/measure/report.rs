@@ -156,7 +156,8 @@ mod tests {
         // The second round was on a machine that was busy.
         let bare = vec![turn(1000.0), turn(100.0), turn(1000.0)];
         let stack = vec![turn(980.0), turn(98.0), turn(800.0)];
-        let measuring = Measuring { rounds: 3, round_seconds: 2, connections: 32, rate: None };
+        let measuring =
+            Measuring { rounds: 3, round_seconds: 2, connections: 32, rate: None, json: false };
         let measured = Measured::new(&measuring, 100.0, &[("bare", bare), ("buttress", stack)]);
         let table = measured.to_string();
         assert!(table.contains("0.980   the goal of at least 0.97 is kept"), "{table}");
@@ -168,7 +169,8 @@ mod tests {
 
     #[test]
     fn programs_get_the_same_figures() {
-        let measuring = Measuring { rounds: 1, round_seconds: 2, connections: 32, rate: None };
+        let measuring =
+            Measuring { rounds: 1, round_seconds: 2, connections: 32, rate: None, json: false };
         let measured = [("bare", vec![turn(1000.0)]), ("buttress", vec![turn(500.0)])];
         let report = Report::Measured(Measured::new(&measuring, 100.0, &measured));
         let json = serde_json::to_value(&report).unwrap();
