@@ -162,7 +162,7 @@ mod tests {
         let table = measured.to_string();
         assert!(table.contains("0.980   the goal of at least 0.97 is kept"), "{table}");
         assert!(table.contains("1.020   the goal of at most 1.10 is kept"), "{table}");
-        assert!(table.contains("1000 (1.00)       0.10 ms (1.00)"), "{table}");
+        assert!(table.contains("1000 (1.00)    0.10 ms (1.00)"), "{table}");
         assert!(table.contains("open loop: 100 requests/s"), "{table}");
         assert!(table.contains("3.0 µs (1.00)\n"), "{table}");
     }
