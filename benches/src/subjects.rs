@@ -1,5 +1,6 @@
 //! What is measured, row by row.
 
+mod at_once;
 mod happy;
 pub mod http;
 pub mod keyed;
