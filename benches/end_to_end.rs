@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let gateway = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["run", "--quiet", "--release", "--package", "buttress-examples"])
+        // Built as what else is measured.
+        .args(["run", "--quiet", "--profile", "bench", "--package", "buttress-examples"])
         .args(["--example", "gateway", "--features", "peers", "--", "--measure", "--json"])
         .args(settings)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))

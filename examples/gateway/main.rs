@@ -12,7 +12,7 @@
 //! and through one with the layers. With `--measure` it finds out what the layers cost:
 //!
 //! ```text
-//! cargo run --release --example gateway --features peers -- --measure
+//! cargo run --profile bench --example gateway --features peers -- --measure
 //! ```
 //!
 //! `--features peers` puts a gateway with the layers of tower-resilience beside it.
