@@ -7,8 +7,8 @@
 use std::{env, error::Error, fs, path::Path};
 
 use buttress_benches::{
-    environment::Environment, handover, measure, report::report, results::Results, subjects,
-    table::table,
+    end_to_end::EndToEnd, environment::Environment, handover, measure, report::report,
+    results::Results, subjects, table::table,
 };
 use tokio::runtime::Builder;
 
@@ -39,24 +39,30 @@ fn main() -> Result<(), Box<dyn Error>> {
         print!("{}", table(&results));
         return Ok(());
     }
-    let [allocations, scale] = [handover::ALLOCATIONS, handover::SCALE].map(take);
+    let [allocations, end_to_end, scale] =
+        [handover::ALLOCATIONS, handover::END_TO_END, handover::SCALE].map(take);
     if let Some(allocations) = &allocations {
         handover::read(allocations, &mut results)
             .ok_or("what the allocations wrote is no table")?;
     }
-    let (Some(_), Some(scale)) = (allocations, scale) else {
-        print!("{}", table(&results));
-        println!("RESULTS.md stays as it was: this was one of the programs that fill it");
+    let end_to_end = end_to_end.map(|json| EndToEnd::read(&json)).transpose()?;
+    if let Some(end_to_end) = &end_to_end {
+        end_to_end.add_to(&mut results);
+        println!("{end_to_end}");
+    }
+    if let Some(scale) = &scale {
+        println!("{scale}");
+    }
+    print!("{}", table(&results));
+    let (Some(_), Some(end_to_end), Some(scale)) = (allocations, end_to_end, scale) else {
+        println!(
+            "RESULTS.md stays as it was: it wants --features peers, and all of the programs that fill it"
+        );
         return Ok(());
     };
-    if cfg!(feature = "peers") {
-        let misses = fs::read_to_string(here.join("MISSES.md")).unwrap_or_default();
-        fs::write(here.join("RESULTS.md"), report(&environment, &results, &scale, &misses))?;
-    } else {
-        println!("RESULTS.md stays as it was: it wants --features peers");
-    }
-    println!("{scale}");
-    print!("{}", table(&results));
+    let misses = fs::read_to_string(here.join("MISSES.md")).unwrap_or_default();
+    let page = report(&environment, &results, &end_to_end, &scale, &misses);
+    fs::write(here.join("RESULTS.md"), page)?;
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! What is asked of the figures.
 
-use crate::results::{Figures, Results, Who};
+use crate::{
+    end_to_end,
+    results::{Figures, Results, Who},
+};
 
 /// A goal for ours in one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +27,8 @@ pub enum Asks {
     TwoThreads(f64),
     /// A future of at most so many bytes.
     Bytes(usize),
+    /// At least so many times the requests per second of a gateway without layers, in the same run.
+    Throughput(f64),
 }
 
 /// Whether a goal is met.
@@ -47,7 +52,7 @@ const TWO_CORES: f64 = 1.9;
 const STACK: &str = "five stacked (tower three, seatbelt four)";
 
 /// All of them.
-pub const GOALS: [Goal; 14] = [
+pub const GOALS: [Goal; 15] = [
     Goal { row: "timeout", asks: Asks::Times(0.6, Who::Tower) },
     Goal { row: "retry, with a budget", asks: Asks::Times(1.2, Who::Tower) },
     Goal { row: "retry, without", asks: Asks::Times(1.2, Who::Tower) },
@@ -63,6 +68,7 @@ pub const GOALS: [Goal; 14] = [
     Goal { row: "breaker, shared", asks: Asks::TwoThreads(1.8) },
     Goal { row: "bulkhead, shared", asks: Asks::TwoThreads(1.8) },
     Goal { row: "future of five stacked", asks: Asks::Bytes(512) },
+    Goal { row: end_to_end::ROW, asks: Asks::Throughput(0.97) },
 ];
 
 impl Goal {
@@ -85,6 +91,7 @@ impl Goal {
             Asks::NoAllocation => (ours.allocations.map(|all| all.count), at_most(0.0)),
             Asks::TwoThreads(least) => (ours.two_threads, at_least(least)),
             Asks::Bytes(most) => (ours.future.map(|bytes| bytes as f64), at_most(most as f64)),
+            Asks::Throughput(least) => (ours.throughput, at_least(least)),
         };
         match figure {
             None => Verdict::Unknown,
@@ -123,6 +130,7 @@ impl std::fmt::Display for Asks {
             Self::NoAllocation => f.write_str("no allocation"),
             Self::TwoThreads(least) => write!(f, "2 threads ≥ {least} of 1"),
             Self::Bytes(most) => write!(f, "≤ {most} B"),
+            Self::Throughput(least) => write!(f, "≥ {least} of bare"),
         }
     }
 }
@@ -178,6 +186,7 @@ mod tests {
             allocations: Some(Allocations { count: 1.0, bytes: 8.0 }),
             future: Some(512),
             two_threads: Some(1.7),
+            throughput: Some(0.96),
         };
         let verdict = |asks| verdict(asks, ours, Figures::default());
         assert_eq!(verdict(Asks::Nanos(100.0)), Verdict::Met(99.0));
@@ -186,6 +195,8 @@ mod tests {
         assert_eq!(verdict(Asks::Bytes(511)), Verdict::Missed(512.0));
         assert_eq!(verdict(Asks::TwoThreads(1.8)), Verdict::Undecided(1.7));
         assert_eq!(verdict(Asks::TwoThreads(1.7)), Verdict::Met(1.7));
+        assert_eq!(verdict(Asks::Throughput(0.96)), Verdict::Met(0.96));
+        assert_eq!(verdict(Asks::Throughput(0.97)), Verdict::Missed(0.96));
     }
 
     #[test]

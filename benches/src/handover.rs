@@ -8,6 +8,9 @@ use crate::results::{Allocations, Results, Who};
 /// The file of what a call allocates.
 pub const ALLOCATIONS: &str = "allocations.tsv";
 
+/// The file of what the gateway found out about itself, as it prints it.
+pub const END_TO_END: &str = "end_to_end.json";
+
 /// The file of how costs grow, which is part of the page as it is.
 pub const SCALE: &str = "scale.md";
 

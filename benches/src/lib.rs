@@ -5,6 +5,7 @@
 //! was done (or, where a layer refuses, that it was not).
 
 pub mod call;
+pub mod end_to_end;
 pub mod environment;
 pub mod goals;
 pub mod handover;

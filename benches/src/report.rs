@@ -1,6 +1,7 @@
 //! `RESULTS.md`: the table, and all that is needed to read it.
 
 use crate::{
+    end_to_end::EndToEnd,
     environment::Environment,
     goals::{GOALS, Verdict},
     results::Results,
@@ -9,7 +10,13 @@ use crate::{
 
 /// The whole page. `scale` are the tables of how costs grow, `misses` what was written by hand about goals that
 /// are missed.
-pub fn report(environment: &Environment, results: &Results, scale: &str, misses: &str) -> String {
+pub fn report(
+    environment: &Environment,
+    results: &Results,
+    end_to_end: &EndToEnd,
+    scale: &str,
+    misses: &str,
+) -> String {
     let Environment { date, processor, cores, load: (before, after), rustc, crates } = environment;
     let crates: Vec<_> = crates.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let unmet: Vec<_> = GOALS
@@ -44,6 +51,9 @@ said in `src/peers/`.
 {unmet}
 
 {misses}
+## End to end
+
+{end_to_end}
 ## How costs grow
 
 {scale}",
@@ -72,7 +82,8 @@ mod tests {
         results.entry("timeout", Who::Tower).nanos = Some(10.0);
         results.entry("bulkhead, with room", Who::Buttress).nanos = Some(7.0);
         results.entry("bulkhead, with room", Who::Tower).nanos = Some(10.0);
-        let report = report(&environment, &results, "the growth\n", "### Why\n");
+        let skipped = EndToEnd::Skipped("there is no wrk".to_owned());
+        let report = report(&environment, &results, &skipped, "the growth\n", "### Why\n");
         for said in [
             "- Sun, 06 Nov 1994",
             "Fast 9000, 2 threads; 1.00 wanted to run when it began, 2.50 when it was over",
@@ -81,6 +92,8 @@ mod tests {
             "- timeout: ≤ 0.6 of tower (MISSED: 0.70)\n",
             "- breaker, open: ≤ 0.5 of tower-resilience (not measured)\n",
             "### Why\n",
+            "- gateway, closed loop: ≥ 0.97 of bare (not measured)\n",
+            "## End to end\n\nSkipped: there is no wrk.\n",
             "## How costs grow\n\nthe growth\n",
         ] {
             assert!(report.contains(said), "{said:?} in:\n{report}");

@@ -72,6 +72,8 @@ pub struct Figures {
     pub future: Option<usize>,
     /// The calls per second of two threads, in times of those of one.
     pub two_threads: Option<f64>,
+    /// The requests per second of a gateway with its layers, in times of those of one without.
+    pub throughput: Option<f64>,
 }
 
 /// One row: what is known of each library.

@@ -1,5 +1,6 @@
 //! What is measured, row by row.
 
+mod at_once;
 mod happy;
 pub mod http;
 pub mod keyed;
@@ -66,7 +67,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::goals::GOALS;
+    use crate::{end_to_end, goals::GOALS};
 
     /// To build them is to call each: they panic if a call ends otherwise than it has to.
     #[test]
@@ -78,7 +79,8 @@ mod tests {
         let shared = shared();
         let shared = shared.iter().map(|subject| (subject.row, subject.who));
         let sizes = sizes().into_iter().map(|(row, who, _)| (row, who));
-        let rows: BTreeSet<_> = calls.chain(shared).chain(sizes).collect();
+        let rows: BTreeSet<_> =
+            calls.chain(shared).chain(sizes).chain([(end_to_end::ROW, Who::Buttress)]).collect();
         for goal in GOALS {
             assert!(rows.contains(&(goal.row, Who::Buttress)), "{goal:?}");
         }

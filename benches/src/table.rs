@@ -52,6 +52,9 @@ fn cell(row: &Row, who: Who) -> String {
     if let Some(times) = figures.two_threads {
         texts.push(format!("2 threads {times:.2}"));
     }
+    if let Some(part) = figures.throughput {
+        texts.push(format!("{part:.2} of bare"));
+    }
     texts.join(", ")
 }
 

@@ -16,9 +16,8 @@ pub(crate) struct Args {
     /// The longest prefix wins; paths are passed on as they are. May come several times.
     #[arg(long = "route", value_name = "ROUTE")]
     pub(crate) routes: Vec<Route>,
-    /// The same proxy without the layers.
-    #[arg(long)]
-    bare: bool,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
     /// Seconds that a client may take until the head of a request is there.
     #[arg(long, default_value = "30", value_parser = seconds)]
     request: Duration,
@@ -49,7 +48,8 @@ pub(crate) struct Args {
     /// Seconds that calls in flight have when the gateway is told to stop.
     #[arg(long, default_value = "10", value_parser = seconds)]
     drain: Duration,
-    /// Find out what the layers cost, by `wrk`, beside a bare gateway and nginx.
+    /// Find out what the layers cost, beside a bare gateway and nginx: by `wrk`, as fast as it goes, and at
+    /// a rate that does not wait for answers.
     #[arg(long)]
     measure: bool,
     #[command(flatten)]
@@ -59,18 +59,36 @@ pub(crate) struct Args {
     small_upstream: bool,
 }
 
+/// What there is instead of our layers, to compare with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Instead {
+    /// The same proxy without the layers.
+    #[arg(long)]
+    bare: bool,
+    /// The same proxy with the layers of tower-resilience.
+    #[cfg(feature = "peers")]
+    #[arg(long, hide = true, conflicts_with = "bare")]
+    pub(crate) tower_resilience: bool,
+}
+
 /// How to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Measuring {
     /// How often each gateway is measured.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
-    /// Seconds of load on one gateway in a round.
+    /// Seconds of each of the two loads on one gateway in a round.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub(crate) round_seconds: u32,
     /// Connections of the load.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) connections: u32,
+    /// Requests per second of the load that does not wait; by default half of what the bare gateway can do.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// Print what was measured as JSON.
+    #[arg(long, requires = "measure")]
+    pub(crate) json: bool,
 }
 
 /// What is to be done.
@@ -96,7 +114,7 @@ impl Args {
     }
 
     pub(crate) fn layers(&self) -> Layers {
-        if self.bare { Layers::Bare } else { Layers::Stack }
+        if self.instead.bare { Layers::Bare } else { Layers::Stack }
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -153,6 +171,8 @@ mod tests {
             ["--overall", "0"],
             ["--drain", "NaN"],
             ["--rounds", "0"],
+            ["--measure", "--rate=0"],
+            ["--json", "--route=/=http://a"],
             ["--max-connections", "0"],
         ] {
             Args::try_parse_from([&["gateway"], &args[..]].concat()).unwrap_err();

@@ -9,7 +9,13 @@
 //! the routes to it share. `--bare` leaves all that out.
 //!
 //! Without routes it shows itself: to two small upstreams, one of which hangs, through a bare gateway
-//! and through one with the layers. With `--measure` it finds out what the layers cost.
+//! and through one with the layers. With `--measure` it finds out what the layers cost:
+//!
+//! ```text
+//! cargo run --profile bench --example gateway --features peers -- --measure
+//! ```
+//!
+//! `--features peers` puts a gateway with the layers of tower-resilience beside it.
 
 mod args;
 mod demo;
@@ -19,6 +25,8 @@ mod proxy;
 mod small_upstream;
 #[path = "../told_to_stop.rs"]
 mod told_to_stop;
+#[cfg(feature = "peers")]
+mod tower_resilience;
 
 use std::{
     io::{self, Write},
@@ -65,6 +73,11 @@ fn print(text: &str, as_promised: bool) -> Result<bool, BoxError> {
 async fn serve(args: Args) -> Result<(), BoxError> {
     let listener = TcpListener::bind(args.listen).await?;
     listening::tell(&listener)?;
+    #[cfg(feature = "peers")]
+    if args.instead.tower_resilience {
+        let settings = args.settings();
+        return tower_resilience::serve(listener, args.routes, settings, told_to_stop()).await;
+    }
     let (layers, settings) = (args.layers(), args.settings());
     proxy::serve(listener, args.routes, layers, settings, told_to_stop()).await
 }

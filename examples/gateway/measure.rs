@@ -1,4 +1,5 @@
-//! What the layers cost: the same load through the gateway with them and without, and through nginx.
+//! What the layers cost: the same loads through the gateway with them and without, through one with the layers of
+//! tower-resilience, if that is built in, and through nginx.
 //!
 //! Each is a process of its own, as is the upstream. They have their turns one after the other, round by
 //! round, in an order that changes; what is compared is compared within a round, so that a machine that
@@ -6,64 +7,68 @@
 
 mod child;
 mod cpu;
+mod load;
 mod median;
 mod nginx;
+mod open;
+mod reached;
 mod report;
 mod wrk;
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, time::Duration};
 
 use buttress::prelude::BoxError;
 
-use crate::{args::Measuring, measure::child::Child};
+use crate::{
+    args::Measuring,
+    measure::{
+        child::Child,
+        load::{Answers, Load},
+        reached::Upstream,
+        report::{Measured, Report},
+        wrk::Wrk,
+    },
+};
+
+/// Seconds in which each gets to know its upstream, and the bare one shows what it can do.
+const WARM_UP: u32 = 1;
+
+/// What part of what the bare gateway can do is asked of all, where they are not waited for.
+const PART: f64 = 0.5;
 
 /// Who is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Bare,
-    Stack,
-    Nginx,
-}
-
-impl Who {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Stack => "stack",
-            Self::Nginx => "nginx, one worker",
-        }
-    }
+struct Gateway {
+    name: &'static str,
+    process: Child,
 }
 
 /// One turn of one of them.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
-    per_second: f64,
-    p99_ms: f64,
-    /// Where the system tells it.
-    cpu_us_per_request: Option<f64>,
+    closed: Load,
+    open: Load,
 }
 
 /// The table, or why there is none.
 pub(crate) async fn run(measuring: &Measuring) -> Result<String, BoxError> {
-    let Some(wrk) = find("wrk") else {
-        return Ok("skipped: there is no wrk on PATH to make the load".into());
+    let report = match find("wrk") {
+        Some(wrk) => Report::Measured(measure(Wrk::new(wrk)?, measuring).await?),
+        None => Report::Skipped("there is no wrk on PATH to make the load".into()),
     };
-    let upstream = Child::of_this_program(&["--small-upstream", "--listen", "127.0.0.1:0"]).await?;
-    let route = format!("/={}", upstream.url());
-    let gateway = ["--listen", "127.0.0.1:0", "--route", &route];
-    let mut all = vec![
-        (Who::Bare, Child::of_this_program(&[&gateway[..], &["--bare"]].concat()).await?),
-        (Who::Stack, Child::of_this_program(&gateway).await?),
-    ];
-    match find("nginx") {
-        Some(nginx) => all.push((Who::Nginx, nginx::in_front_of(&nginx, upstream.url()).await?)),
-        None => eprintln!("there is no nginx to compare with"),
-    }
+    Ok(if measuring.json { serde_json::to_string_pretty(&report)? } else { report.to_string() })
+}
 
-    for (_, child) in &all {
-        wrk::load(&wrk, child.url(), measuring.connections, 1).await?;
+async fn measure(wrk: Wrk, measuring: &Measuring) -> Result<Measured, BoxError> {
+    let upstream = Upstream::start().await?;
+    let all = gateways(upstream.url()).await?;
+    let mut can = Vec::with_capacity(all.len());
+    for gateway in &all {
+        let url = gateway.process.url();
+        can.push(wrk.load(url, measuring.connections, WARM_UP).await?);
     }
+    let half = Load::new(&can[0], None).per_second * PART;
+    let rate = measuring.rate.map_or(half, f64::from).round();
+    let measure = Measure { wrk, upstream, rate, measuring };
     let mut rounds = vec![Vec::new(); all.len()];
     for round in 0..measuring.rounds {
         let mut order: Vec<_> = (0..all.len()).collect();
@@ -74,34 +79,81 @@ pub(crate) async fn run(measuring: &Measuring) -> Result<String, BoxError> {
             order.reverse();
         }
         for index in order {
-            let turn = turn(&wrk, &all[index].1, measuring).await?;
+            let Gateway { name, process } = &all[index];
+            let turn =
+                measure.turn(process, round).await.map_err(|why| format!("{name}: {why}"))?;
             eprintln!(
-                "round {} of {}: {:<18} {:>7.0} requests/s",
+                "round {} of {}: {name:<16} {:>7.0} requests/s",
                 round + 1,
                 measuring.rounds,
-                all[index].0.name(),
-                turn.per_second
+                turn.closed.per_second
             );
             rounds[index].push(turn);
         }
     }
-    let measured: Vec<_> = all.iter().map(|(who, _)| *who).zip(rounds).collect();
-    Ok(report::table(&measured, measuring))
+    let names = all.iter().map(|gateway| gateway.name);
+    Ok(Measured::new(measuring, rate, &names.zip(rounds).collect::<Vec<_>>()))
 }
 
-async fn turn(wrk: &Path, child: &Child, measuring: &Measuring) -> Result<Turn, BoxError> {
-    let before = child.id().and_then(cpu::used);
-    let load = wrk::load(wrk, child.url(), measuring.connections, measuring.round_seconds).await?;
-    let used = child
-        .id()
-        .and_then(cpu::used)
-        .zip(before)
-        .map(|(after, before)| after.saturating_sub(before));
-    Ok(Turn {
-        per_second: load.per_second,
-        p99_ms: load.p99_ms,
-        cpu_us_per_request: used.map(|used| used.as_secs_f64() * 1e6 / load.requests),
-    })
+/// All there are, the bare one first.
+async fn gateways(upstream: &str) -> Result<Vec<Gateway>, BoxError> {
+    let route = format!("/={upstream}");
+    let gateway = ["--listen", "127.0.0.1:0", "--route", &route];
+    let ours = [
+        ("bare", Some("--bare")),
+        ("buttress", None),
+        #[cfg(feature = "peers")]
+        ("tower-resilience", Some("--tower-resilience")),
+    ];
+    let mut all = Vec::new();
+    for (name, layers) in ours {
+        let args: Vec<_> = gateway.into_iter().chain(layers).collect();
+        all.push(Gateway { name, process: Child::of_this_program(&args).await? });
+    }
+    match find("nginx") {
+        Some(nginx) => {
+            let process = nginx::in_front_of(&nginx, upstream).await?;
+            all.push(Gateway { name: "nginx", process });
+        }
+        None => eprintln!("there is no nginx to compare with"),
+    }
+    Ok(all)
+}
+
+/// What all turns have in common.
+struct Measure<'a> {
+    wrk: Wrk,
+    upstream: Upstream,
+    rate: f64,
+    measuring: &'a Measuring,
+}
+
+impl Measure<'_> {
+    async fn turn(&self, gateway: &Child, round: u32) -> Result<Turn, BoxError> {
+        let &Measuring { connections, round_seconds, .. } = self.measuring;
+        let closed = self.wrk.load(gateway.url(), connections, round_seconds);
+        let closed = self.seen(gateway, closed).await?;
+        let run = Duration::from_secs(round_seconds.into());
+        let schedule = open::schedule(round.into(), self.rate, run)?;
+        let address = gateway.url().trim_start_matches("http://").parse()?;
+        let open = self.seen(gateway, open::load(address, connections, schedule)).await?;
+        Ok(Turn { closed, open })
+    }
+
+    /// A load, with what it took the gateway, and whether the upstream saw it.
+    async fn seen(
+        &self,
+        gateway: &Child,
+        load: impl Future<Output = Result<Answers, BoxError>>,
+    ) -> Result<Load, BoxError> {
+        let reached = self.upstream.reached().await?;
+        let used = gateway.id().and_then(cpu::used);
+        let answers = load.await?;
+        let cpu = gateway.id().and_then(cpu::used).zip(used);
+        let reached = self.upstream.reached().await?.saturating_sub(reached);
+        reached::check(answers.count, reached, self.measuring.connections)?;
+        Ok(Load::new(&answers, cpu.map(|(after, before)| after.saturating_sub(before))))
+    }
 }
 
 /// On PATH, or where Debian has servers.

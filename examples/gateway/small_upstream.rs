@@ -1,6 +1,14 @@
-//! An upstream that answers at once, or never.
+//! An upstream that answers at once, or never, and counts what reaches it.
 
-use std::{convert::Infallible, io, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use buttress::prelude::BoxError;
 use bytes::Bytes;
@@ -16,6 +24,9 @@ use crate::listening;
 
 /// The body of each answer.
 const HELLO: Bytes = Bytes::from_static(&[b'x'; 128]);
+
+/// Where it says how many requests reached it, this one not among them.
+pub(crate) const REACHED: &str = "/reached";
 
 /// Whether it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +46,25 @@ pub(crate) async fn run(listen: SocketAddr) -> Result<(), BoxError> {
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, health: Health) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
+    let reached = Arc::new(AtomicU64::new(0));
     loop {
         let (stream, _) = listener.accept().await?;
         let _ = stream.set_nodelay(true);
+        let reached = Arc::clone(&reached);
         connections.spawn(async move {
-            let service = service_fn(move |_: Request<Incoming>| async move {
-                if health == Health::Hangs {
-                    std::future::pending::<()>().await;
+            let service = service_fn(move |request: Request<Incoming>| {
+                let body = if request.uri().path() == REACHED {
+                    Bytes::from(reached.load(Ordering::Relaxed).to_string())
+                } else {
+                    reached.fetch_add(1, Ordering::Relaxed);
+                    HELLO
+                };
+                async move {
+                    if health == Health::Hangs {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, Infallible>(Response::new(Full::new(body)))
                 }
-                Ok::<_, Infallible>(Response::new(Full::new(HELLO)))
             });
             let server = auto::Builder::new(TokioExecutor::new());
             // A client that goes away is no error of ours.

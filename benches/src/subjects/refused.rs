@@ -10,7 +10,11 @@ use std::{
 use buttress::prelude::*;
 use tower::Service;
 
+#[cfg(feature = "peers")]
+use super::at_once;
 use super::{Expected, REFUSED};
+#[cfg(feature = "peers")]
+use crate::inner::reached;
 use crate::{
     call::{answer, make_ready},
     inner::{Adds, FAILS, Hangs},
@@ -52,12 +56,12 @@ fn tripped<S: Service<u64>>(mut service: S) -> S {
     service
 }
 
-/// tower-resilience's refuses when a timer of no length fires, at the next tick of its runtime, and so is not
-/// measured here.
 fn full(to: &mut Subjects) {
     let row = "bulkhead, full";
     add_full(to, row, Who::Buttress, ours::bulkhead(1, Hangs));
     add_full(to, row, Who::Tower, peers::tower::bulkhead_that_refuses(1, Hangs));
+    #[cfg(feature = "peers")]
+    add_full_later(to, row, peers::tower_resilience::bulkhead(1, Hangs));
 }
 
 /// The only place is taken by a call that never ends.
@@ -65,13 +69,45 @@ fn add_full<S>(to: &mut Subjects, row: &str, who: Who, mut service: S)
 where
     S: Service<u64, Response = u64, Future: 'static> + 'static,
 {
-    make_ready(&mut service);
-    let mut hangs: Pin<Box<dyn Future<Output = _>>> = Box::pin(service.call(1));
-    // Some take their place only when they are polled.
-    assert!(hangs.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let hangs = hanging(&mut service);
     to.add(row, who, 0, move || {
         let _stays = &hangs;
         answer(&mut service, black_box(1)).is_none()
+    });
+}
+
+/// A call that takes the place, and keeps it.
+fn hanging<S>(service: &mut S) -> Pin<Box<dyn Future<Output = Result<u64, S::Error>>>>
+where
+    S: Service<u64, Response = u64, Future: 'static>,
+{
+    make_ready(service);
+    let mut hangs = Box::pin(service.call(1));
+    // Some take it only when they are polled.
+    assert!(hangs.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    hangs
+}
+
+/// tower-resilience's refuses when a timer of no length fires, which it does at the next tick of its runtime's
+/// timers, of a millisecond. Its caller waits for that; here only the work counts, of many that one tick refuses.
+#[cfg(feature = "peers")]
+fn add_full_later<S>(to: &mut Subjects, row: &str, mut service: S)
+where
+    S: Service<u64, Response = u64, Future: 'static> + 'static,
+{
+    const AT_ONCE: u64 = 1_000;
+    let hangs = hanging(&mut service);
+    let runtime = at_once::runtime();
+    to.add_batches(row, Who::TowerResilience, AT_ONCE, move |calls| {
+        let (_stays, before) = (&hangs, reached());
+        let begin = || {
+            make_ready(&mut service);
+            service.call(black_box(1))
+        };
+        let refused = |result: Result<_, _>| assert!(result.is_err(), "it is full");
+        let took = at_once::run(&runtime, Duration::ZERO, calls, begin, refused);
+        assert_eq!(reached(), before, "none was let through");
+        took
     });
 }
 

@@ -1,92 +1,108 @@
-//! The load, by wrk.
+//! The closed loop, by wrk: each connection asks again as soon as it was answered.
+//!
+//! wrk makes up for what it did not ask while it waited: an answer that took many times what is usual counts as
+//! so many late ones.
 
-use std::path::Path;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use buttress::prelude::BoxError;
 use tokio::process::Command;
 
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Load {
-    pub(super) requests: f64,
-    pub(super) per_second: f64,
-    pub(super) p99_ms: f64,
+use super::load::{Answers, Latency};
+
+/// Has wrk say all it found, with more percentiles than it prints by itself.
+const SCRIPT: &str = include_str!("wrk.lua");
+
+/// wrk, and the script for it, which is there for as long as this is.
+pub(super) struct Wrk {
+    program: PathBuf,
+    script: PathBuf,
 }
 
-/// As many requests as there can be, on so many connections, for so many seconds.
-pub(super) async fn load(
-    wrk: &Path,
-    url: &str,
-    connections: u32,
-    seconds: u32,
-) -> Result<Load, BoxError> {
-    let output = Command::new(wrk)
-        .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--latency", url])
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        return Err(format!("wrk: {}: {said}", output.status).into());
+impl Wrk {
+    pub(super) fn new(program: PathBuf) -> io::Result<Self> {
+        let name = format!("buttress-gateway-{}.lua", std::process::id());
+        let script = std::env::temp_dir().join(name);
+        fs::write(&script, SCRIPT)?;
+        Ok(Self { program, script })
     }
-    read(&said).map_err(|what| format!("wrk: {what}:\n{said}").into())
+
+    /// As many requests as there can be, on so many connections, for so many seconds.
+    pub(super) async fn load(
+        &self,
+        url: &str,
+        connections: u32,
+        seconds: u32,
+    ) -> Result<Answers, BoxError> {
+        let output = Command::new(&self.program)
+            .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
+            .args([self.script.as_path(), Path::new(url)])
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            return Err(format!("wrk: {}: {said}", output.status).into());
+        }
+        read(&said).map_err(|what| format!("wrk: {what}:\n{said}").into())
+    }
 }
 
-fn read(said: &str) -> Result<Load, &'static str> {
-    if said.contains("Socket errors") || said.contains("Non-2xx") {
-        return Err("not all requests were answered well");
+impl Drop for Wrk {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.script);
     }
-    let word = |is: fn(&[&str]) -> bool, index: usize| {
-        let lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        lines.into_iter().find(|words| is(words)).and_then(|words| words.get(index).copied())
+}
+
+fn read(said: &str) -> Result<Answers, String> {
+    let figure = |name: &str| {
+        let mut lines = said.lines().filter_map(|line| line.strip_prefix("measured "));
+        let figure = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let number = figure.and_then(|figure| figure.parse::<u64>().ok());
+        number.ok_or_else(|| format!("it does not say {name}"))
     };
-    let number = |word: Option<&str>| word.and_then(|word| word.parse().ok());
-    let p99_ms = word(|words| words.first() == Some(&"99%"), 1).and_then(milliseconds);
-    Ok(Load {
-        requests: number(word(|words| words.get(1..3) == Some(&["requests", "in"]), 0))
-            .ok_or("no number of requests")?,
-        per_second: number(word(|words| words.first() == Some(&"Requests/sec:"), 1))
-            .ok_or("no rate")?,
-        p99_ms: p99_ms.ok_or("no 99th percentile")?,
+    if figure("errors")? > 0 || figure("not_well")? > 0 {
+        return Err("not all requests were answered well".into());
+    }
+    let time = |name| figure(name).map(Duration::from_micros);
+    let ms = |name| time(name).map(|time| time.as_secs_f64() * 1e3);
+    Ok(Answers {
+        count: figure("requests")?,
+        took: time("us")?,
+        latency: Latency { p50_ms: ms("p50_us")?, p99_ms: ms("p99_us")?, p999_ms: ms("p999_us")? },
     })
-}
-
-fn milliseconds(text: &str) -> Option<f64> {
-    let unit = text.find(|letter: char| letter.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(unit);
-    let in_ms = match unit {
-        "us" => 0.001,
-        "ms" => 1.0,
-        "s" => 1000.0,
-        "m" => 60_000.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * in_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SAID: &str = "Running 1s test @ http://127.0.0.1:1/\n  1 threads and 32 connections\n  \
-        Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   580.00us  300.00us   9.00ms   \
-        90.00%\n  Latency Distribution\n     50%  500.00us\n     99%    1.50ms\n  20000 requests in 1.00s, \
-        4.00MB read\nRequests/sec:  19900.50\nTransfer/sec:      4.00MB\n";
+    const SAID: &str = "Running 1s test @ http://127.0.0.1:1/\n  1 threads and 32 connections\n\
+        measured p50_us 500\nmeasured errors 0\nmeasured p99_us 1500\nmeasured not_well 0\n\
+        measured p999_us 2000000\nmeasured us 1005000\nmeasured requests 20000\n";
 
     #[test]
     fn its_words_are_read() {
-        let load = Load { requests: 20_000.0, per_second: 19_900.5, p99_ms: 1.5 };
-        assert_eq!(read(SAID), Ok(load));
-        assert_eq!(milliseconds("250.00us"), Some(0.25));
-        assert_eq!(milliseconds("1.50s"), Some(1500.0));
-        assert_eq!(milliseconds("1.50"), None);
+        let latency = Latency { p50_ms: 0.5, p99_ms: 1.5, p999_ms: 2000.0 };
+        let took = Duration::from_millis(1005);
+        assert_eq!(read(SAID), Ok(Answers { count: 20_000, took, latency }));
     }
 
     #[test]
     fn a_load_that_met_errors_is_none() {
-        for error in ["  Socket errors: connect 0, read 1", "  Non-2xx or 3xx responses: 3"] {
-            read(&format!("{SAID}{error}\n")).unwrap_err();
+        for (well, not_well) in [("errors 0", "errors 1"), ("not_well 0", "not_well 3")] {
+            read(&SAID.replace(well, not_well)).unwrap_err();
         }
-        read("").unwrap_err();
+    }
+
+    #[test]
+    fn what_it_does_not_say_is_missed() {
+        for line in SAID.lines().skip(2) {
+            read(&SAID.replace(line, "")).unwrap_err();
+        }
     }
 }

@@ -26,13 +26,13 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 
 /// Who is at the other end of a connection, as the fields say it that tell the upstream.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     x_forwarded_for: HeaderValue,
     forwarded: HeaderValue,
 }
 
 impl Peer {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
         let forwarded = match ip {
             IpAddr::V4(ip) => format!("for={ip};proto=http"),

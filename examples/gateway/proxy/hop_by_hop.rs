@@ -6,7 +6,7 @@ use hyper::header::{
 };
 
 /// Those that are hop by hop whether `Connection` names them or not.
-const ALWAYS: [HeaderName; 9] = [
+static ALWAYS: [HeaderName; 9] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     TE,
@@ -36,8 +36,11 @@ pub(crate) fn take_out(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    for name in &ALWAYS {
-        headers.remove(name);
+    // Most messages have none of them, which is seen sooner than each is looked for.
+    if headers.keys().any(|name| ALWAYS.contains(name)) {
+        for name in &ALWAYS {
+            headers.remove(name);
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 //! It names nothing of the program around it, so that tests include it as it is.
 
 mod bare;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod hop_by_hop;
-mod pass;
-mod route;
-mod server;
+pub(crate) mod pass;
+pub(crate) mod route;
+pub(crate) mod server;
 mod stack;
-mod upstream;
+pub(crate) mod upstream;
 
 use std::time::Duration;
 

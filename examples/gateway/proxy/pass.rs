@@ -13,10 +13,10 @@ use super::{
 };
 
 /// What the gateway says itself, or the upstream's body.
-pub(super) type Answer<B> = Response<Either<Full<Bytes>, B>>;
+pub(crate) type Answer<B> = Response<Either<Full<Bytes>, B>>;
 
 /// The service of one connection.
-pub(super) fn service<S, B>(
+pub(crate) fn service<S, B>(
     routes: &Arc<Routes<S>>,
     peer: Peer,
 ) -> impl Service<Request<Incoming>, Response = Answer<B>, Error = S::Error, Future: Send>
@@ -65,7 +65,7 @@ fn prepare<S: Clone>(
 }
 
 /// An answer of the gateway itself.
-pub(super) fn answer<B>(status: StatusCode) -> Answer<B> {
+pub(crate) fn answer<B>(status: StatusCode) -> Answer<B> {
     let text = status.canonical_reason().unwrap_or_default();
     let mut response = Response::new(Either::Left(Full::from(text)));
     *response.status_mut() = status;

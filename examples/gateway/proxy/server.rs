@@ -38,7 +38,7 @@ const SILENT: Duration = Duration::from_secs(30);
 
 /// Serves whoever connects until `stop` is ready. Then it listens no more, and calls in flight have some
 /// time to end. What is left then is cut.
-pub(super) async fn serve<S, B>(
+pub(crate) async fn serve<S, B>(
     listener: TcpListener,
     service: impl Fn(SocketAddr) -> S,
     stop: impl Future<Output = ()>,

@@ -27,7 +27,7 @@ use super::{Settings, route::Speaks};
 /// leads nowhere.
 const SILENT: Duration = Duration::from_secs(10);
 
-pub(super) fn connector() -> HttpConnector {
+pub(crate) fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector
@@ -36,7 +36,7 @@ pub(super) fn connector() -> HttpConnector {
 /// A client of hyper-util, at the cost of a pointer: each layer clones what is inside it for each call,
 /// and the client by itself is large.
 #[derive(Debug)]
-pub(super) struct Client<C, B>(Arc<hyper_util::client::legacy::Client<C, B>>);
+pub(crate) struct Client<C, B>(Arc<hyper_util::client::legacy::Client<C, B>>);
 
 impl<C, B> Client<C, B>
 where
@@ -45,7 +45,7 @@ where
 {
     /// Its own repetition stays on: of a request that never left, for the pooled connection that it was
     /// meant for turned out to be closed, which a retry does not hear of.
-    pub(super) fn new(speaks: Speaks, settings: &Settings, connector: C) -> Self {
+    pub(crate) fn new(speaks: Speaks, settings: &Settings, connector: C) -> Self {
         let mut builder: Builder =
             hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         builder
