@@ -107,7 +107,7 @@ mod tests {
     fn what_is_held_is_given_back_with_the_call() {
         let shared = Arc::new(7);
         let mut anchor = Anchor::new(Arc::clone(&shared));
-        assert_eq!(anchor.call("request", |request| request.len()), 7);
+        assert_eq!(anchor.call("request", str::len), 7);
         let anchored = anchor.anchored();
         assert_eq!((*anchored, Arc::strong_count(&shared)), (7, 2));
         drop(anchored);
