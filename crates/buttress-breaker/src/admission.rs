@@ -44,8 +44,7 @@ impl Admission {
         call: impl FnOnce(Req) -> R,
     ) -> R {
         let twin = ticket.twin();
-        let panicked =
-            move |hold: &Hold| hold.shared().settle(twin.twin(), Outcome::Failure.into());
+        let panicked = |hold: &Hold| hold.shared().settle(twin, Outcome::Failure.into());
         circuit.call_or(panicked, request, call)
     }
 

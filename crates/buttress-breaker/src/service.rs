@@ -76,10 +76,10 @@ where
             return ResponseFuture::other(Other::Unasked(call), self.protocol.clone());
         }
         let circuit = self.circuits.circuit(&request);
-        let ticket = match circuit.shared().admit() {
+        let let_go = || self.readiness.release(&mut self.inner);
+        let ticket = match circuit.shared().admit(let_go) {
             Ok(ticket) => ticket,
             Err(error) => {
-                self.readiness.release(&mut self.inner);
                 return ResponseFuture::other(Other::refused(error), self.protocol.clone());
             }
         };

@@ -75,18 +75,22 @@ impl Shared {
     }
 
     /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
-    /// once whoever asked has the ticket safe.
+    /// once whoever asked has the ticket safe; that there is none is told here, after `let_go` has
+    /// given back what was held for the call.
     #[inline]
-    pub(crate) fn admit(&self) -> Result<Ticket, BoxError> {
+    pub(crate) fn admit(&self, let_go: impl FnOnce()) -> Result<Ticket, BoxError> {
         if let Some(ticket) = self.circuit.admit_if_closed(Instant::now) {
             return Ok(ticket);
         }
-        self.admit_unless_open()
+        self.admit_unless_open(let_go)
     }
 
     #[cold]
-    fn admit_unless_open(&self) -> Result<Ticket, BoxError> {
-        self.circuit.admit_unless_open(Instant::now()).map_err(|refused| self.reject(refused))
+    fn admit_unless_open(&self, let_go: impl FnOnce()) -> Result<Ticket, BoxError> {
+        self.circuit.admit_unless_open(Instant::now()).map_err(|refused| {
+            let_go();
+            self.reject(refused)
+        })
     }
 
     /// Makes the rejection, and tells the observer of what has happened and of it.

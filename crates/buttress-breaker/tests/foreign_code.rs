@@ -11,7 +11,7 @@ use std::{
 };
 
 use buttress_breaker::{Abandoned, BreakerLayer};
-use buttress_core::{BoxError, CircuitState, Judgement};
+use buttress_core::{BoxError, CircuitState, Event, EventKind, Judgement};
 use buttress_testkit::{Probe, ProbeHandle, Readiness, Reply, assert_pending, assert_ready, task};
 use tower::{Layer, Service};
 
@@ -100,4 +100,30 @@ async fn what_is_given_back_is_claimed_again() {
     layer.handle().reset();
     assert_ready!(ready()).unwrap();
     assert_eq!(inner.reserved(), 1);
+}
+
+/// Who is told that a call was refused finds free what the inner service held for it, and if he panics
+/// it is free all the same.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_is_free_before_the_refusal_is_told() {
+    for panics in [false, true] {
+        let (probe, inner) = fallible();
+        let (held, seen) = (inner.clone(), Arc::new(Mutex::new(None)));
+        let told = Arc::clone(&seen);
+        let observer = move |event: &Event<'_>| {
+            if let EventKind::Rejected(_) = event.kind {
+                *told.lock().unwrap() = Some(held.reserved());
+                assert!(!panics, "the observer");
+            }
+        };
+        let layer = BreakerLayer::builder().readiness().observer(observer).build().unwrap();
+        let mut service = layer.layer(probe);
+        let ready = poll_fn(|cx| Service::<bool>::poll_ready(&mut service, cx));
+        assert_ready!(task::spawn(ready).poll()).unwrap();
+        assert_eq!(inner.reserved(), 1);
+        layer.handle().force_open();
+        let call = catch_unwind(AssertUnwindSafe(|| drop(service.call(true))));
+        assert_eq!(call.is_err(), panics);
+        assert_eq!((*seen.lock().unwrap(), inner.reserved()), (Some(0), 0), "panics: {panics}");
+    }
 }

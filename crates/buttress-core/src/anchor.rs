@@ -44,12 +44,13 @@ impl<T> Anchor<T> {
     #[inline(never)]
     pub fn call_or<Req, R>(
         &mut self,
-        panicked: impl FnMut(&T),
+        panicked: impl FnOnce(&T),
         request: Req,
         call: impl FnOnce(Req) -> R,
     ) -> R {
-        let letting_go = LettingGo { anchored: &mut self.0, panicked };
+        let mut letting_go = LettingGo { anchored: &mut self.0, panicked: Some(panicked) };
         let result = call(request);
+        letting_go.panicked = None;
         mem::forget(letting_go);
         result
     }
@@ -62,16 +63,16 @@ impl<T> Anchor<T> {
 }
 
 /// Dropped only by a panic.
-struct LettingGo<'a, T, F: FnMut(&T)> {
+struct LettingGo<'a, T, F: FnOnce(&T)> {
     anchored: &'a mut Anchored<T>,
-    panicked: F,
+    panicked: Option<F>,
 }
 
-impl<T, F: FnMut(&T)> Drop for LettingGo<'_, T, F> {
+impl<T, F: FnOnce(&T)> Drop for LettingGo<'_, T, F> {
     fn drop(&mut self) {
         // Let go also if this panics.
-        if let Some(shared) = self.anchored.0.take() {
-            (self.panicked)(&shared);
+        if let (Some(shared), Some(panicked)) = (self.anchored.0.take(), self.panicked.take()) {
+            panicked(&shared);
         }
     }
 }
@@ -123,5 +124,16 @@ mod tests {
         let panics = || anchor.call_or(|shared| seen = Some(*shared), (), |()| panic!("inner"));
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert_eq!((seen, Arc::strong_count(&shared)), (Some(7), 1));
+    }
+
+    /// Nor does the call keep what the one holds who is asked only if it panics.
+    #[test]
+    fn who_waits_for_a_panic_is_given_back_with_the_call() {
+        let mine = Arc::new(7);
+        let held = Arc::clone(&mine);
+        let mut anchor = Anchor::new(Arc::new(()));
+        anchor.call_or(move |()| drop(Arc::clone(&held)), (), |()| ());
+        drop(anchor.anchored());
+        assert_eq!(Arc::strong_count(&mine), 1);
     }
 }

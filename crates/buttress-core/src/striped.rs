@@ -42,9 +42,7 @@ pub struct Stripe<T> {
 impl<T, S> Striped<T, S> {
     /// Shares this.
     pub fn new(shared: T) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let count = cores.next_power_of_two().min(MOST);
-        let stripes = (0..count).map(|_| OnceLock::new()).collect();
+        let stripes = (0..count()).map(|_| OnceLock::new()).collect();
         Self { all: Arc::new(All { shared: Arc::new(shared), stripes }) }
     }
 
@@ -68,6 +66,16 @@ impl<T, S: From<Arc<T>>> Striped<T, S> {
     fn make<'a>(&self, stripe: &'a OnceLock<Arc<S>>) -> &'a Arc<S> {
         stripe.get_or_init(|| Arc::new(S::from(Arc::clone(&self.all.shared))))
     }
+}
+
+/// How many stripes there are.
+fn count() -> usize {
+    // Once: to count the cores opens files, and services are made for single requests.
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        cores.next_power_of_two().min(MOST)
+    })
 }
 
 thread_local! {
@@ -151,5 +159,14 @@ mod tests {
         assert!(held.iter().all(|&held| Arc::ptr_eq(&held.shared, striped.shared())));
         assert!(Arc::ptr_eq(striped.mine(), striped.mine()), "one thread, one count");
         assert!(size_of::<Stripe<u8>>() + 2 * size_of::<usize>() >= 120);
+    }
+
+    /// A retry has one for each service, and axum makes a service for each request of some handlers. The
+    /// cores are counted once: to do so opens files, three of them under Linux.
+    #[test]
+    fn a_second_one_does_not_count_the_cores_again() {
+        drop(Striped::<_>::new(7));
+        let info = allocation_counter::measure(|| drop(Striped::<_>::new(7)));
+        assert!(info.count_total <= 3, "{} allocations", info.count_total);
     }
 }
