@@ -44,7 +44,8 @@ impl Admission {
         call: impl FnOnce(Req) -> R,
     ) -> R {
         let twin = ticket.twin();
-        let panicked = |hold: &Hold| hold.shared().settle(twin, Outcome::Failure.into());
+        let panicked =
+            move |hold: &Hold| hold.shared().settle(twin.twin(), Outcome::Failure.into());
         circuit.call_or(panicked, request, call)
     }
 

@@ -76,10 +76,12 @@ where
             return ResponseFuture::other(Other::Unasked(call), self.protocol.clone());
         }
         let circuit = self.circuits.circuit(&request);
-        let let_go = || self.readiness.release(&mut self.inner);
-        let ticket = match circuit.shared().admit(let_go) {
+        let ticket = match circuit.shared().admit() {
             Ok(ticket) => ticket,
             Err(error) => {
+                // Before it is told: whoever is told finds it free.
+                self.readiness.release(&mut self.inner);
+                circuit.shared().tell_refusal(&error);
                 return ResponseFuture::other(Other::refused(error), self.protocol.clone());
             }
         };

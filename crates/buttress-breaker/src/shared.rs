@@ -10,7 +10,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use buttress_core::{BoxError, EventKind, RejectionKind, Reporter};
+use buttress_core::{EventKind, Rejection, RejectionKind, Reporter};
 use tokio::time::Instant;
 
 use crate::{
@@ -74,38 +74,33 @@ impl Shared {
         &self.reporter
     }
 
-    /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`],
-    /// once whoever asked has the ticket safe; that there is none is told here, after `let_go` has
-    /// given back what was held for the call.
+    /// Asks the circuit for leave to make a call. What came of it is told by [`Shared::tell`], once
+    /// whoever asked has the ticket safe, or by [`Shared::tell_refusal`].
     #[inline]
-    pub(crate) fn admit(&self, let_go: impl FnOnce()) -> Result<Ticket, BoxError> {
+    pub(crate) fn admit(&self) -> Result<Ticket, Box<Rejection>> {
         if let Some(ticket) = self.circuit.admit_if_closed(Instant::now) {
             return Ok(ticket);
         }
-        self.admit_unless_open(let_go)
+        self.admit_unless_open()
     }
 
     #[cold]
-    fn admit_unless_open(&self, let_go: impl FnOnce()) -> Result<Ticket, BoxError> {
-        self.circuit.admit_unless_open(Instant::now()).map_err(|refused| {
-            let_go();
-            self.reject(refused)
+    fn admit_unless_open(&self) -> Result<Ticket, Box<Rejection>> {
+        self.circuit.admit_unless_open(Instant::now()).map_err(|Refused { retry_after, why }| {
+            let rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
+            // Boxed at once: an open circuit has many to make, and they are large to move.
+            Box::new(match retry_after {
+                Some(delay) => rejection.with_retry_after(delay),
+                None => rejection,
+            })
         })
     }
 
-    /// Makes the rejection, and tells the observer of what has happened and of it.
-    #[inline]
-    fn reject(&self, refused: Refused) -> BoxError {
+    /// Tells the observer of what has happened, and of a refusal.
+    #[cold]
+    pub(crate) fn tell_refusal(&self, refusal: &Rejection) {
         self.tell();
-        let Refused { retry_after, why } = refused;
-        let rejection = self.reporter.rejection(RejectionKind::CircuitOpen { why });
-        // Boxed at once: an open circuit has many to make, and they are large to move.
-        let rejection = Box::new(match retry_after {
-            Some(delay) => rejection.with_retry_after(delay),
-            None => rejection,
-        });
-        self.reporter.report(EventKind::Rejected(&rejection));
-        rejection
+        self.reporter.report(EventKind::Rejected(refusal));
     }
 
     /// Takes a ticket back, and tells of what came of it.

@@ -44,13 +44,12 @@ impl<T> Anchor<T> {
     #[inline(never)]
     pub fn call_or<Req, R>(
         &mut self,
-        panicked: impl FnOnce(&T),
+        mut panicked: impl FnMut(&T),
         request: Req,
         call: impl FnOnce(Req) -> R,
     ) -> R {
-        let mut letting_go = LettingGo { anchored: &mut self.0, panicked: Some(panicked) };
+        let letting_go = LettingGo { anchored: &mut self.0, panicked: &mut panicked };
         let result = call(request);
-        letting_go.panicked = None;
         mem::forget(letting_go);
         result
     }
@@ -63,16 +62,16 @@ impl<T> Anchor<T> {
 }
 
 /// Dropped only by a panic.
-struct LettingGo<'a, T, F: FnOnce(&T)> {
+struct LettingGo<'a, T, F: FnMut(&T)> {
     anchored: &'a mut Anchored<T>,
-    panicked: Option<F>,
+    panicked: &'a mut F,
 }
 
-impl<T, F: FnOnce(&T)> Drop for LettingGo<'_, T, F> {
+impl<T, F: FnMut(&T)> Drop for LettingGo<'_, T, F> {
     fn drop(&mut self) {
         // Let go also if this panics.
-        if let (Some(shared), Some(panicked)) = (self.anchored.0.take(), self.panicked.take()) {
-            panicked(&shared);
+        if let Some(shared) = self.anchored.0.take() {
+            (self.panicked)(&shared);
         }
     }
 }
