@@ -152,7 +152,10 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
     use crate::small_upstream::{self, Health};
@@ -196,14 +199,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let _serving = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::io::AsyncWriteExt::write_all(
-                &mut stream,
-                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
-            )
-            .await
-            .unwrap();
+            stream.read_buf(&mut Vec::new()).await.unwrap();
+            let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
             stream
         });
-        load(address, 1, vec![Duration::ZERO]).await.unwrap_err();
+        let error = load(address, 1, vec![Duration::ZERO]).await.unwrap_err();
+        assert!(error.to_string().contains("503"), "{error}");
     }
 }
