@@ -29,7 +29,15 @@ pub struct Measured {
     round_seconds: u32,
     connections: u32,
     rate: f64,
+    late: Late,
     gateways: Vec<Gateway>,
+}
+
+/// How late the generator was itself, where it did not wait for answers.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+struct Late {
+    p50_ms: f64,
+    p99_ms: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -69,7 +77,7 @@ impl EndToEnd {
 
 impl fmt::Display for EndToEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Measured { rounds, round_seconds, connections, rate, gateways } = match self {
+        let Measured { rounds, round_seconds, connections, rate, late, gateways } = match self {
             Self::Measured(measured) => measured,
             Self::Skipped(why) => return writeln!(f, "Skipped: {why}."),
         };
@@ -77,8 +85,11 @@ impl fmt::Display for EndToEnd {
             f,
             "`examples/gateway` with each stack around the same proxy, over real sockets, {connections} connections: \
              the medians of\n{rounds} rounds of {round_seconds} s; in brackets in times of the gateway without a \
-             stack, the median of the ratios within a\nround. The answers are as many as the requests that the \
-             upstream counted, and all are 200.\n"
+             stack, the median of the ratios within a\nround. All answers are 200, and as many as the requests \
+             that the upstream counted, but for those under way at\nthe end. The load of the second table comes \
+             whatever becomes of it; it was late itself by {:.2} ms (p50) and {:.2} ms\n(p99), which is in its \
+             times.\n",
+            late.p50_ms, late.p99_ms
         )?;
         f.write_str(&table("asked again when it has answered", gateways, |of| {
             (of.closed, of.closed_to_bare)
@@ -132,6 +143,7 @@ mod tests {
         let gateways: Vec<_> = gateways.map(|(name, part)| gateway(name, part)).collect();
         format!(
             r#"{{"measured": {{"rounds": 9, "round_seconds": 2, "connections": 32, "rate": 500.4,
+            "late": {{"p50_ms": 0.1, "p99_ms": 0.25, "p999_ms": 1.0}},
             "gateways": [{}]}}}}"#,
             gateways.join(",")
         )
@@ -152,6 +164,7 @@ mod tests {
         let line = "| buttress                         | 975 (0.97)  | 1.00 ms (1.00) |";
         assert!(text.contains(line), "{text}");
         assert!(text.contains("| 500 requests/s, from when they were due |"), "{text}");
+        assert!(text.contains("late itself by 0.10 ms (p50) and 0.25 ms\n(p99)"), "{text}");
         assert_eq!(text.matches("| nginx").count(), 2, "{text}");
     }
 

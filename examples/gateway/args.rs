@@ -83,7 +83,7 @@ pub(crate) struct Measuring {
     /// Connections of the load.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) connections: u32,
-    /// Requests per second of the load that does not wait; by default half of what the bare gateway can do.
+    /// Requests per second of the load that does not wait; by default a third of what the bare gateway can do.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
     /// Print what was measured as JSON.

@@ -23,7 +23,7 @@ use crate::{
     args::Measuring,
     measure::{
         child::Child,
-        load::{Answers, Load},
+        load::{Answers, Latency, Load},
         reached::Upstream,
         report::{Measured, Report},
         wrk::Wrk,
@@ -33,8 +33,9 @@ use crate::{
 /// Seconds in which each gets to know its upstream, and the bare one shows what it can do.
 const WARM_UP: u32 = 1;
 
-/// What part of what the bare gateway can do is asked of all, where they are not waited for.
-const PART: f64 = 0.5;
+/// What part of what the bare gateway can do is asked of all, where they are not waited for: of two cores the
+/// generator and the upstream need theirs, and where all are busy it is the generator that is late.
+const PART: f64 = 1.0 / 3.0;
 
 /// Who is measured.
 struct Gateway {
@@ -47,6 +48,8 @@ struct Gateway {
 struct Turn {
     closed: Load,
     open: Load,
+    /// How late the generator of the open loop was itself.
+    late: Latency,
 }
 
 /// The table, or why there is none.
@@ -66,8 +69,8 @@ async fn measure(wrk: Wrk, measuring: &Measuring) -> Result<Measured, BoxError> 
         let url = gateway.process.url();
         can.push(wrk.load(url, measuring.connections, WARM_UP).await?);
     }
-    let half = Load::new(&can[0], None).per_second * PART;
-    let rate = measuring.rate.map_or(half, f64::from).round();
+    let part = Load::new(&can[0], None).per_second * PART;
+    let rate = measuring.rate.map_or(part, f64::from).round();
     let measure = Measure { wrk, upstream, rate, measuring };
     let mut rounds = vec![Vec::new(); all.len()];
     for round in 0..measuring.rounds {
@@ -132,27 +135,29 @@ impl Measure<'_> {
     async fn turn(&self, gateway: &Child, round: u32) -> Result<Turn, BoxError> {
         let &Measuring { connections, round_seconds, .. } = self.measuring;
         let closed = self.wrk.load(gateway.url(), connections, round_seconds);
-        let closed = self.seen(gateway, closed).await?;
+        let (closed, ()) = self.seen(gateway, async { Ok((closed.await?, ())) }).await?;
         let run = Duration::from_secs(round_seconds.into());
         let schedule = open::schedule(round.into(), self.rate, run)?;
         let address = gateway.url().trim_start_matches("http://").parse()?;
-        let open = self.seen(gateway, open::load(address, connections, schedule)).await?;
-        Ok(Turn { closed, open })
+        let open = open::load(address, connections, schedule);
+        let (open, late) = self.seen(gateway, open).await?;
+        Ok(Turn { closed, open, late })
     }
 
     /// A load, with what it took the gateway, and whether the upstream saw it.
-    async fn seen(
+    async fn seen<T>(
         &self,
         gateway: &Child,
-        load: impl Future<Output = Result<Answers, BoxError>>,
-    ) -> Result<Load, BoxError> {
+        load: impl Future<Output = Result<(Answers, T), BoxError>>,
+    ) -> Result<(Load, T), BoxError> {
         let reached = self.upstream.reached().await?;
         let used = gateway.id().and_then(cpu::used);
-        let answers = load.await?;
+        let (answers, besides) = load.await?;
         let cpu = gateway.id().and_then(cpu::used).zip(used);
         let reached = self.upstream.reached().await?.saturating_sub(reached);
         reached::check(answers.count, reached, self.measuring.connections)?;
-        Ok(Load::new(&answers, cpu.map(|(after, before)| after.saturating_sub(before))))
+        let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
+        Ok((Load::new(&answers, cpu), besides))
     }
 }
 

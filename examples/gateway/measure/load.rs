@@ -24,6 +24,18 @@ pub(super) struct Latency {
     pub(super) p999_ms: f64,
 }
 
+impl Latency {
+    /// The median of each figure.
+    pub(super) fn median(all: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(all.iter().map(figure));
+        Self {
+            p50_ms: of(|of| of.p50_ms),
+            p99_ms: of(|of| of.p99_ms),
+            p999_ms: of(|of| of.p999_ms),
+        }
+    }
+}
+
 /// The figures of one load on one gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Load {
@@ -63,15 +75,11 @@ impl Load {
 
     /// The median of each figure.
     pub(super) fn median(loads: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| median(loads.iter().map(figure));
+        let latencies: Vec<_> = loads.iter().map(|load| load.latency).collect();
         let cpu: Vec<_> = loads.iter().filter_map(|load| load.cpu_us_per_request).collect();
         Self {
-            per_second: of(|load| load.per_second),
-            latency: Latency {
-                p50_ms: of(|load| load.latency.p50_ms),
-                p99_ms: of(|load| load.latency.p99_ms),
-                p999_ms: of(|load| load.latency.p999_ms),
-            },
+            per_second: median(loads.iter().map(|load| load.per_second)),
+            latency: Latency::median(&latencies),
             cpu_us_per_request: (!cpu.is_empty()).then(|| median(cpu)),
         }
     }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Turn, load::Load};
+use super::{
+    Turn,
+    load::{Latency, Load},
+};
 use crate::args::Measuring;
 
 /// What of the throughput without layers there must be with them.
@@ -29,6 +32,8 @@ pub(super) struct Measured {
     connections: u32,
     /// Requests per second of the open loop.
     rate: f64,
+    /// How late its generator was, over all gateways.
+    late: Latency,
     gateways: Vec<Figures>,
 }
 
@@ -64,7 +69,9 @@ impl Measured {
             Figures { name, closed, open, closed_to_bare, open_to_bare }
         };
         let gateways = measured.iter().map(figures).collect();
-        Self { rounds, round_seconds, connections, rate, gateways }
+        let all = measured.iter().flat_map(|(_, turns)| turns);
+        let late = Latency::median(&all.map(|turn| turn.late).collect::<Vec<_>>());
+        Self { rounds, round_seconds, connections, rate, late, gateways }
     }
 }
 
@@ -79,14 +86,19 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, round_seconds, connections, rate, gateways } = self;
+        let Self { rounds, round_seconds, connections, rate, late, gateways } = self;
         writeln!(
             f,
             "{rounds} rounds of {round_seconds} s for each load, {connections} connections"
         )?;
         writeln!(f, "\nclosed loop: asked again when it has answered")?;
         loads(f, gateways, |of| (of.closed, of.closed_to_bare))?;
-        writeln!(f, "\nopen loop: {rate:.0} requests/s, counted from when they were due")?;
+        writeln!(
+            f,
+            "\nopen loop: {rate:.0} requests/s, counted from when they were due; it was late itself by {:.2} ms \
+             (p50), {:.2} ms (p99)",
+            late.p50_ms, late.p99_ms
+        )?;
         loads(f, gateways, |of| (of.open, of.open_to_bare))?;
         writeln!(f, "\nin brackets in times of bare: the median of the ratios within a round")?;
         let Some(Figures { closed_to_bare, .. }) = gateways.iter().find(|of| of.name == "buttress")
@@ -142,13 +154,13 @@ fn loads(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::load::Latency;
 
     fn turn(per_second: f64) -> Turn {
         let (p50_ms, p99_ms) = (100.0 / per_second, 1000.0 / per_second);
         let latency = Latency { p50_ms, p99_ms, p999_ms: 2.0 * p99_ms };
         let closed = Load { per_second, latency, cpu_us_per_request: None };
-        Turn { closed, open: Load { per_second: 100.0, cpu_us_per_request: Some(3.0), ..closed } }
+        let open = Load { per_second: 100.0, cpu_us_per_request: Some(3.0), ..closed };
+        Turn { closed, open, late: Latency { p50_ms: 0.25, p99_ms: 0.5, p999_ms: 1.0 } }
     }
 
     #[test]
@@ -164,6 +176,7 @@ mod tests {
         assert!(table.contains("1.020   the goal of at most 1.10 is kept"), "{table}");
         assert!(table.contains("1000 (1.00)    0.10 ms (1.00)"), "{table}");
         assert!(table.contains("open loop: 100 requests/s"), "{table}");
+        assert!(table.contains("late itself by 0.25 ms (p50), 0.50 ms (p99)\n"), "{table}");
         assert!(table.contains("3.0 µs (1.00)\n"), "{table}");
     }
 
