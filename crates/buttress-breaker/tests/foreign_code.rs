@@ -49,6 +49,22 @@ fn a_waker_that_owns_a_waiting_service_locks_nothing_up() {
     is_done.recv_timeout(Duration::from_secs(60)).expect("locked up");
 }
 
+/// Nor of a response.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_that_panics_says_nothing_of_a_response() {
+    let layer = BreakerLayer::builder()
+        .consecutive_failures(1)
+        .abandoned(Abandoned::Failed)
+        .classify(|_: Result<&(), &BoxError>| -> Judgement { panic!("the classifier") })
+        .build()
+        .unwrap();
+    let (probe, _inner) = fallible();
+    let mut call = task::spawn(layer.layer(probe).call(false));
+    catch_unwind(AssertUnwindSafe(|| call.poll().is_ready())).unwrap_err();
+    drop(call);
+    assert_eq!(layer.handle().state(), CircuitState::Closed);
+}
+
 /// Whether the error came from `poll_ready`, or from the call.
 #[tokio::test(start_paused = true)]
 async fn a_classifier_that_panics_says_nothing() {

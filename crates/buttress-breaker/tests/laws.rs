@@ -3,12 +3,13 @@
 
 use std::{
     convert::Infallible,
-    future::pending,
+    future::{pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -382,4 +383,47 @@ async fn the_call_goes_before_its_outcome_counts() {
     advance(Duration::from_secs(1)).await;
     drop(call);
     assert_eq!((seen.load(Ordering::SeqCst), handle.snapshot().failures), (0, 1));
+}
+
+/// A good answer is judged when nothing of its call is left, too.
+#[tokio::test(start_paused = true)]
+async fn the_call_goes_before_its_response_is_judged() {
+    let held = Arc::new(());
+    let (of_call, of_judge) = (Arc::clone(&held), Arc::downgrade(&held));
+    let seen = Arc::new(AtomicU32::new(0));
+    let at_judgement = Arc::clone(&seen);
+    let judge = move |_: Result<&(), &BoxError>| {
+        let holders = u32::try_from(of_judge.strong_count()).unwrap();
+        at_judgement.store(holders, Ordering::SeqCst);
+        Judgement::SUCCESS
+    };
+    let layer = BreakerLayer::builder().classify(judge).build().unwrap();
+    let mut service = layer.layer(service_fn(move |(): ()| {
+        let of_call = Arc::clone(&of_call);
+        // A future of its own kind keeps what it owns until it is dropped itself.
+        poll_fn(move |_| {
+            let _of_call = &of_call;
+            Poll::Ready(Ok::<_, Infallible>(()))
+        })
+    }));
+    let before = u32::try_from(Arc::strong_count(&held)).unwrap();
+    let mut call = task::spawn(service.call(()));
+    assert_ready!(call.poll()).unwrap();
+    assert_eq!(seen.load(Ordering::SeqCst), before);
+}
+
+/// What time a call has is what it had when it began, however long the inner service takes to begin.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passes_while_the_call_is_made_cuts_it() {
+    let layer = BreakerLayer::builder().consecutive_failures(1).build().unwrap();
+    let mut service = layer.layer(service_fn(|(): ()| {
+        // Its first poll moves the clock.
+        let _ = task::spawn(advance(SECOND)).poll();
+        pending::<Result<(), Infallible>>()
+    }));
+    let deadline = Some(Deadline::after(SECOND / 2));
+    let mut call = task::spawn(Deadline::scope(deadline, || service.call(())));
+    assert_pending!(call.poll());
+    Deadline::scope(deadline, || drop(call));
+    assert_eq!(layer.handle().state(), CircuitState::Open);
 }

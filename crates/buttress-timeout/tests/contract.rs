@@ -2,12 +2,13 @@
 
 use std::{
     convert::Infallible,
-    future::pending,
+    future::{pending, poll_fn},
     sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
-use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
+use buttress_core::{BoxError, Deadline, Event, Rejection, RejectionKind};
 use buttress_http::Http;
 use buttress_testkit::{
     Probe, Readiness, Recorder, Reply, ScriptedBody, assert_future_traits, assert_layer_traits,
@@ -118,6 +119,28 @@ async fn a_phase_is_no_deadline_but_what_it_cuts_knows() {
     }
 }
 
+/// Once there is a result nothing is left of the inner call, though its future is still there.
+#[tokio::test(start_paused = true)]
+async fn what_the_call_held_is_free_with_its_result() {
+    for fails in [false, true] {
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let mut service = second().layer(service_fn(move |fails: bool| {
+            let holds = Arc::clone(&holds);
+            // A future of its own kind keeps what it owns until it is dropped itself.
+            poll_fn(move |_| {
+                let _holds = &holds;
+                Poll::Ready(if fails { Err(BoxError::from("inner")) } else { Ok(()) })
+            })
+        }));
+        let before = Arc::strong_count(&held);
+        let mut call = task::spawn(service.call(fails));
+        assert_eq!(Arc::strong_count(&held), before + 1);
+        assert_eq!(assert_ready!(call.poll()).is_err(), fails);
+        assert_eq!(Arc::strong_count(&held), before, "fails: {fails}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_drops_the_inner_one() {
     let (probe, handle) = Probe::new(|(): ()| Reply::<()>::Never);
@@ -147,6 +170,31 @@ async fn a_panic_inside_goes_through_and_leaves_the_service_usable() {
     assert_eq!(Deadline::current(), None, "the scope was left");
     service.oneshot(false).await.unwrap();
     assert_eq!(handle.in_flight(), 0);
+}
+
+/// Who is told that a call was cut finds nothing left of it.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_gone_before_it_is_told_that_it_was_cut() {
+    let held = Arc::new(());
+    let (of_call, of_observer) = (Arc::clone(&held), Arc::clone(&held));
+    let seen = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&seen);
+    let observer =
+        move |_: &Event<'_>| *told.lock().unwrap() = Some(Arc::strong_count(&of_observer));
+    let layer = TimeoutLayer::builder().overall(SECOND).observer(observer).build().unwrap();
+    let mut service = layer.layer(service_fn(move |(): ()| {
+        let of_call = Arc::clone(&of_call);
+        async move {
+            let _of_call = of_call;
+            pending::<Result<(), Infallible>>().await
+        }
+    }));
+    let before = Arc::strong_count(&held);
+    let mut call = task::spawn(service.call(()));
+    assert_pending!(call.poll());
+    advance(SECOND).await;
+    assert_ready!(call.poll()).unwrap_err();
+    assert_eq!(*seen.lock().unwrap(), Some(before));
 }
 
 #[tokio::test(start_paused = true)]
