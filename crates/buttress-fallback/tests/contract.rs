@@ -440,3 +440,26 @@ async fn a_call_that_goes_well_carries_no_room_for_one_that_does_not() {
     let room = call + size_of::<u64>() + 2 * size_of::<usize>();
     assert!(size_of_val(&future) <= room, "{} > {room}", size_of_val(&future));
 }
+
+/// What was kept of the request is let go with the result, though the future is still there: it may be a
+/// copy of a body, of which nothing need be kept any more.
+#[tokio::test(start_paused = true)]
+async fn the_view_goes_with_the_result() {
+    let held = Arc::new(());
+    let kept = Arc::clone(&held);
+    let layer = FallbackLayer::builder()
+        .keep(move |_: &u32| Arc::clone(&kept))
+        .when(|_| false)
+        .value("constant", |_, _| 0)
+        .build()
+        .unwrap();
+    for fails in [false, true] {
+        let (probe, _inner) =
+            Probe::new(move |n: u32| Reply::Now(if fails { Err("inner".into()) } else { Ok(n) }));
+        let before = Arc::strong_count(&held);
+        let mut call = task::spawn(layer.layer(probe).call(7));
+        assert_eq!(Arc::strong_count(&held), before + 1);
+        assert_eq!(assert_ready!(call.poll()).is_err(), fails);
+        assert_eq!(Arc::strong_count(&held), before, "fails: {fails}");
+    }
+}
