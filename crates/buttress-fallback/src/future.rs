@@ -73,27 +73,29 @@ where
         if let Some(call) = this.call.as_mut().as_pin_mut() {
             // The inner call ends before a tier begins, which finds free what it held: a tier
             // may well go through the same limit.
-            let (result, judgement) = match ready!(call.poll(cx)) {
+            let (result, view, judgement) = match ready!(call.poll(cx)) {
                 Ok(response) => {
                     this.call.set(None);
-                    let Course::Fall(view) = &*this.course else {
+                    let Course::Fall(view) = mem::replace(this.course, Course::Done) else {
                         return Poll::Ready(Ok(this.protocol.original(response)));
                     };
                     let judgement = this.protocol.classify(Ok(&response));
                     if judgement.outcome == Outcome::Success {
-                        return Poll::Ready(Ok(match this.shared.recording(view) {
+                        return Poll::Ready(Ok(match this.shared.recording(&view) {
                             Some(recording) => this.protocol.record(response, recording),
                             None => this.protocol.original(response),
                         }));
                     }
-                    (Ok(response), judgement)
+                    (Ok(response), view, judgement)
                 }
                 Err(error) => {
                     this.call.set(None);
                     let error = error.into();
-                    let Course::Fall(_) = this.course else { return Poll::Ready(Err(error)) };
+                    let Course::Fall(view) = mem::replace(this.course, Course::Done) else {
+                        return Poll::Ready(Err(error));
+                    };
                     let judgement = this.protocol.classify(Err(&error));
-                    (Err(error), judgement)
+                    (Err(error), view, judgement)
                 }
             };
             let shared: &Shared<V, Alt> = this.shared;
@@ -101,9 +103,6 @@ where
             if !shared.steps_in(&judgement, error) {
                 return Poll::Ready(result.map(|response| this.protocol.original(response)));
             }
-            let Course::Fall(view) = mem::replace(this.course, Course::Done) else {
-                unreachable!("it was to fall")
-            };
             let cause = error.map(|error| error.as_ref() as _);
             shared.reporter.report(EventKind::FallingBack { judgement, cause });
             let descent = Box::new(Descent::new(result, judgement, view));
