@@ -388,11 +388,11 @@ async fn the_call_goes_before_its_outcome_counts() {
 /// A good answer is judged when nothing of its call is left, too.
 #[tokio::test(start_paused = true)]
 async fn the_call_goes_before_its_response_is_judged() {
-    let held = Arc::new(());
+    let held = Arc::new(7);
     let (of_call, of_judge) = (Arc::clone(&held), Arc::downgrade(&held));
     let seen = Arc::new(AtomicU32::new(0));
     let at_judgement = Arc::clone(&seen);
-    let judge = move |_: Result<&(), &BoxError>| {
+    let judge = move |_: Result<&u32, &BoxError>| {
         let holders = u32::try_from(of_judge.strong_count()).unwrap();
         at_judgement.store(holders, Ordering::SeqCst);
         Judgement::SUCCESS
@@ -401,10 +401,7 @@ async fn the_call_goes_before_its_response_is_judged() {
     let mut service = layer.layer(service_fn(move |(): ()| {
         let of_call = Arc::clone(&of_call);
         // A future of its own kind keeps what it owns until it is dropped itself.
-        poll_fn(move |_| {
-            let _of_call = &of_call;
-            Poll::Ready(Ok::<_, Infallible>(()))
-        })
+        poll_fn(move |_| Poll::Ready(Ok::<_, Infallible>(*of_call)))
     }));
     let before = u32::try_from(Arc::strong_count(&held)).unwrap();
     let mut call = task::spawn(service.call(()));

@@ -123,14 +123,13 @@ async fn a_phase_is_no_deadline_but_what_it_cuts_knows() {
 #[tokio::test(start_paused = true)]
 async fn what_the_call_held_is_free_with_its_result() {
     for fails in [false, true] {
-        let held = Arc::new(());
+        let held = Arc::new(7);
         let holds = Arc::clone(&held);
         let mut service = second().layer(service_fn(move |fails: bool| {
             let holds = Arc::clone(&holds);
             // A future of its own kind keeps what it owns until it is dropped itself.
             poll_fn(move |_| {
-                let _holds = &holds;
-                Poll::Ready(if fails { Err(BoxError::from("inner")) } else { Ok(()) })
+                Poll::Ready(if fails { Err(BoxError::from("inner")) } else { Ok(*holds) })
             })
         }));
         let before = Arc::strong_count(&held);
@@ -185,8 +184,9 @@ async fn a_call_is_gone_before_it_is_told_that_it_was_cut() {
     let mut service = layer.layer(service_fn(move |(): ()| {
         let of_call = Arc::clone(&of_call);
         async move {
-            let _of_call = of_call;
-            pending::<Result<(), Infallible>>().await
+            let result = pending::<Result<(), Infallible>>().await;
+            drop(of_call);
+            result
         }
     }));
     let before = Arc::strong_count(&held);
