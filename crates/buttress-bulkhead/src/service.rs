@@ -114,7 +114,7 @@ where
         self.readiness.poll(&mut self.inner, cx).map(Ok)
     }
 
-    // Not inlined, so that it writes its future where that stays: see `Anchor`.
+    // Not inlined, so that it writes its future into that of the layer outside: see `Anchor`.
     #[inline(never)]
     fn call(&mut self, request: Req) -> Self::Future {
         let permit = match self.readiness.take() {

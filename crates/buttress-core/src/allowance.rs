@@ -35,7 +35,7 @@ impl Allowance {
 
     /// Whether it is a limit that drops what is dropped now: its own deadline has passed, or that under
     /// which it is dropped, as when a limit on a phase of the call cuts it. Never of a call that had no
-    /// time to begin with.
+    /// time to begin with, as far as was known when its limit was set.
     pub fn is_used_up(self) -> bool {
         let own = match self.0 {
             Until::Unknown => None,

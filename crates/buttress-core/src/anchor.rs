@@ -22,7 +22,7 @@ use std::{
 pub struct Anchor<T>(ManuallyDrop<Anchored<T>>);
 
 /// What a call holds of its layer.
-// None once the inner service has panicked, which nobody sees.
+// None once the inner service has panicked: then there is no future that could have it.
 pub struct Anchored<T>(Option<Arc<T>>);
 
 impl<T> Anchor<T> {

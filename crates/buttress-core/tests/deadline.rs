@@ -117,7 +117,6 @@ async fn a_scoped_future_is_polled_and_dropped_under_its_deadline() {
     assert_eq!(Deadline::current(), None);
 }
 
-/// What somebody outside ends is not hidden by a sooner deadline that nobody does.
 /// What an allowance says shows whether it has read the clock: of a call that had no time to begin with
 /// it never says that it was cut.
 #[tokio::test(start_paused = true)]
@@ -138,6 +137,7 @@ async fn who_begins_a_call_has_read_the_clock_for_those_inside() {
     assert!(!Deadline::scope(past, trusts));
 }
 
+/// What somebody outside ends is not hidden by a sooner deadline that nobody does.
 #[tokio::test(start_paused = true)]
 async fn enforced_is_what_somebody_outside_ends() {
     let [soon, late] = [1, 9].map(|n| Some(Deadline::after(Duration::from_secs(n))));
