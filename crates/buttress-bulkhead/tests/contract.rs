@@ -9,7 +9,7 @@ use std::{
 };
 
 use buttress_bulkhead::{BulkheadHandle, BulkheadLayer};
-use buttress_core::{BoxError, Deadline, Rejection, RejectionKind};
+use buttress_core::{BoxError, Classified, Deadline, Judgement, Plain, Rejection, RejectionKind};
 use buttress_testkit::{
     Probe, Readiness, Recorder, Reply, assert_future_traits, assert_layer_traits, assert_pending,
     assert_ready, assert_service_traits, task,
@@ -352,4 +352,26 @@ async fn a_task_can_make_calls_over_boxed_errors() {
     for (n, called) in (1..).zip([called, readied, bounded, over_a_box, named, elsewhere]) {
         assert_eq!(called.await.unwrap().unwrap(), n);
     }
+}
+
+/// A limit that does not learn asks nobody how calls ended.
+#[tokio::test(start_paused = true)]
+async fn a_fixed_limit_judges_nothing() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let judge = move |_: Result<&(), &BoxError>| {
+        *count.lock().unwrap() += 1;
+        Judgement::SUCCESS
+    };
+    let layer = BulkheadLayer::builder()
+        .max_concurrent(1)
+        .protocol(Classified::new(Plain, judge))
+        .build()
+        .unwrap();
+    let inner =
+        service_fn(async |fails: bool| if fails { Err(BoxError::from("inner")) } else { Ok(()) });
+    for fails in [false, true] {
+        assert_eq!(end(layer.layer(inner).oneshot(fails)).await.is_err(), fails);
+    }
+    assert_eq!(*asked.lock().unwrap(), 0);
 }

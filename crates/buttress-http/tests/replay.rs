@@ -265,6 +265,21 @@ fn a_body_that_was_read_is_dropped() {
     }
 }
 
+/// With its last part, for clients do not ask what comes after it: trailers, or what it says to be its end.
+#[test]
+fn a_body_is_dropped_with_its_last_part() {
+    for steps in
+        [vec![BodyStep::Data("a")], vec![BodyStep::Trailers("x-checksum", "17"), BodyStep::Hang]]
+    {
+        let body = ScriptedBody::new(steps);
+        let dropped = body.dropped();
+        let mut first = replayed(body, 9);
+        let _second = copy(&first);
+        next(first.body_mut()).unwrap().unwrap();
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}
+
 /// As what holds a request over an await must be.
 fn is_shareable<T: Send + Sync + Unpin + 'static>() {}
 
